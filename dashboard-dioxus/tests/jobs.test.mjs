@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startEndpoint } from "./endpoint.mjs";
 import {
-  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url,
 } from "./support.mjs";
 
 const createJob = (project, name, fields) =>
@@ -83,6 +83,47 @@ test("parameters of a plugin's job are fields from its schema", async (t) => {
   await shown(heading(page, "From a schema"));
   const { items } = await admin("GET", `/jobs?projectId=${project.id}`);
   assert.deepEqual(items[0].params, { target: `project:${project.id}`, retention: { keepLast: 7 } });
+});
+
+test("pressing Ctrl-Enter twice creates one job", async (t) => {
+  const project = await createProject("twice");
+  const page = await openPage(t);
+  await page.goto(`${url}/jobs/new?project=${project.id}`);
+  const name = page.getByRole("textbox", { name: "Name", exact: true });
+  await name.fill("Created once");
+  await page.getByRole("textbox", { name: "URL" }).fill("http://localhost/");
+  await page.getByRole("textbox", { name: "Schedule" }).fill("@daily");
+  let answer;
+  const isPressedTwice = new Promise((resolve) => (answer = resolve));
+  await page.route("**/admin/v1/jobs/check", async (route) => {
+    await isPressedTwice;
+    await route.continue();
+  });
+  await page.keyboard.press("Control+Enter");
+  await page.keyboard.press("Control+Enter");
+  answer();
+  await shown(heading(page, "Created once"));
+  const { items } = await admin("GET", `/jobs?projectId=${project.id}`);
+  assert.equal(items.length, 1);
+});
+
+test("form says that the project of its address does not exist", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/jobs/new?project=gone&name=Orphan&schedule=@daily`);
+  await page.getByRole("textbox", { name: "URL" }).fill("http://localhost/");
+  await button(page, "Create job").click();
+  await shown(page.getByRole("alert").filter({ hasText: "No such project." }));
+});
+
+test("failed validation of a schedule is not shown as an invalid schedule", async (t) => {
+  const page = await openPage(t);
+  for (const path of ["jobs/check", "cron/preview", "jobs"])
+    await page.route(`**/admin/v1/${path}`, (route) => route.fulfill(refusal(503, "The database does not respond.")));
+  await page.goto(`${url}/jobs/new?name=Refused&schedule=@daily`);
+  await page.getByRole("textbox", { name: "URL" }).fill("http://localhost/");
+  await button(page, "Create job").click();
+  await shown(page.getByRole("alert").filter({ hasText: "The database does not respond." }));
+  assert.equal(await page.getByRole("textbox", { name: "Schedule" }).getAttribute("aria-invalid"), null);
 });
 
 test("suggested backup of a project is listed on the project's page", async (t) => {

@@ -173,6 +173,13 @@ test("page of notifications is accessible", async (t) => {
   }
 });
 
+test("explanation that is open beside a form has its own title", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/notifications?channel=new&help=notifications`);
+  await shown(page.getByRole("dialog", { name: "New channel", exact: true }));
+  await shown(page.getByRole("dialog", { name: "About notifications", exact: true }));
+});
+
 test("sheet of another channel shows no text that was typed for the first channel", async (t) => {
   const [first, second] = [await create(`first ${unique}`), await create(`second ${unique}`)];
   const page = await openPage(t);

@@ -3,7 +3,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createKey } from "./minisign.mjs";
 import {
-  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, refusal, shown, url,
 } from "./support.mjs";
 
 const EVIL = `<img src=x onerror=alert(1)> for\u202e pictures`;
@@ -278,6 +278,41 @@ test("revoking counts the runs and jobs that it stops", async (t) => {
   await shown(page.getByRole("dialog", { name: "Plugin thumbnails" }).getByText("Forget", { exact: true }));
   await button(page, "Revoke thumbnails").click();
   await shown(page.getByRole("dialog", { name: "Revoke plugin" }).getByText(/2 runs end now, 3 jobs can't run\./));
+});
+
+test("dialog for another plugin does not show an earlier failure", async (t) => {
+  const page = await openPage(t);
+  await offer(page, plugin());
+  const refused = refusal(409, "The plugin is being loaded.");
+  await page.route("**/admin/v1/plugins/thumbnails/revoke", (route) => route.fulfill(refused));
+  await page.goto(`${url}/plugins`);
+  const open = async (name) => {
+    await button(page, `Actions for ${name}`).click();
+    await page.getByRole("menuitem", { name: "Revoke plugin" }).click();
+    return page.getByRole("dialog", { name: "Revoke plugin" });
+  };
+  const dialog = await open("thumbnails");
+  await dialog.getByRole("button", { name: "Revoke plugin" }).click();
+  await shown(dialog.getByRole("alert").filter({ hasText: "The plugin is being loaded." }));
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await hidden(dialog);
+  await shown((await open("http-job")).getByText(/^http-job: /));
+  assert.equal(await dialog.getByRole("alert").count(), 0);
+});
+
+test("secret that is added twice has one field", async (t) => {
+  const page = await openPage(t);
+  const requested = [{ capability: "secrets", reason: "It calls an API.", scope: { secrets: ["*"] } }];
+  await offer(page, plugin({ requested }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const name = page.getByRole("textbox", { name: "Name of a new secret" });
+  for (let count = 0; count < 2; count += 1) {
+    await name.fill("TOKEN");
+    await button(page, "Add secret").click();
+  }
+  await eventually(async () => (await name.inputValue()) === "", "the added secret");
+  const secrets = page.getByRole("region", { name: "Secrets" });
+  assert.equal(await secrets.locator("input[type=password]").count(), 1);
 });
 
 test("key is trusted and revoked", async (t) => {

@@ -44,6 +44,29 @@ test("a new project shows its keys once", async (t) => {
   await admin("DELETE", `/projects/${id}`, { confirm: name });
 });
 
+test("keys of a new project are shown although its form was left", async (t) => {
+  const page = await openPage(t);
+  let answer;
+  const isLeft = new Promise((resolve) => (answer = resolve));
+  await page.route("**/admin/v1/projects", async (route) => {
+    const response = await route.fetch();
+    await isLeft;
+    await route.fulfill({ response });
+  });
+  await page.goto(`${url}/projects/new`);
+  const name = `left ${Date.now()}`;
+  await page.getByRole("textbox", { name: "Name" }).fill(name);
+  const isSent = page.waitForRequest("**/admin/v1/projects");
+  await button(page, "Create project").click();
+  await isSent;
+  await page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name: "Plugins" }).click();
+  await shown(heading(page, "Plugins"));
+  answer();
+  await shown(page.getByRole("dialog", { name: "Store your keys" }));
+  const { items } = await admin("GET", `/projects?q=${encodeURIComponent(name)}`);
+  await admin("DELETE", `/projects/${items[0].id}`, { confirm: name });
+});
+
 test("form of a new project has the focus in its required name, from a link and from the palette", async (t) => {
   const page = await openPage(t);
   const name = page.getByRole("textbox", { name: "Name", exact: true });
@@ -330,6 +353,27 @@ test("projects show their state, also on a phone", async (t) => {
     });
     assert.ok(excess <= 0, `the content is ${excess} px too wide`);
   }
+});
+
+test("list from the cache is shown with the time at which it was read", async (t) => {
+  await createProject("earlier");
+  const page = await openPage(t);
+  // The start of the stream of events makes lists outdated.
+  await page.route("**/admin/v1/events*", () => {});
+  await page.clock.install();
+  await page.goto(`${url}/projects`);
+  const updated = page.getByText(/^Updated \d\d:\d\d:\d\d$/);
+  await shown(updated);
+  await page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name: "Overview" }).click();
+  await shown(heading(page, "Overview"));
+  const before = await page.evaluate(() => Date.now());
+  await page.clock.fastForward(60_000);
+  await page.route("**/admin/v1/projects?limit=200&include=totals", () => {});
+  await page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name: "Projects" }).click();
+  await shown(updated);
+  const [hours, minutes, seconds] = (await updated.textContent()).match(/\d\d/g).map(Number);
+  const shownAt = new Date(before).setHours(hours, minutes, seconds, 0);
+  assert.ok(Math.abs(before - shownAt) < 30_000, await updated.textContent());
 });
 
 test("an empty list explains what appears there", async (t) => {

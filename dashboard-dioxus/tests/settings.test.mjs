@@ -82,6 +82,23 @@ test("reason is shown if migrations can't be applied", async (t) => {
   assert.ok(await button(page, "Apply pending migrations").isEnabled());
 });
 
+test("migrations can be applied again after a run that failed", async (t) => {
+  const { items } = await admin("GET", "/migrations");
+  const page = await openPage(t);
+  const pending = items.map((item) => ({ ...item, state: "pending", appliedAt: null }));
+  const list = { items: pending, nextCursor: null };
+  await page.route(/\/admin\/v1\/migrations(\?|$)/, (route) => route.fulfill({ json: list }));
+  await page.route(/\/admin\/v1\/runs\/[^/?]+$/, async (route) => {
+    const run = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...run, status: "fail", errorText: "The database is locked." } });
+  });
+  await page.goto(`${url}/settings?section=migrations`);
+  await button(page, "Apply pending migrations").click();
+  await shown(page.getByRole("alert").getByText("The database is locked."));
+  await button(page, "Try again").click();
+  await shown(button(page, "Apply pending migrations"));
+});
+
 // Signs in as a browser with this name. Returns the cookie of the session.
 async function signInAs(agent) {
   return eventually(async () => {

@@ -12,6 +12,14 @@ test("an address without a session opens the sign-in page, then the address", as
   assert.equal(new URL(page.url()).pathname, "/projects");
 });
 
+test("an address of another host is not opened after the sign-in", async (t) => {
+  const page = await openPage(t, { signedIn: false });
+  await page.goto(`${url}/sign-in?next=/%5Cexample.com`);
+  await page.getByLabel("Admin token").fill(token);
+  await button(page, "Sign in").click();
+  await page.waitForURL((address) => address.pathname === "/");
+});
+
 test("a wrong token shows why and keeps the focus in the field", async (t) => {
   const page = await openPage(t, { signedIn: false });
   await page.goto(`${url}/sign-in`);

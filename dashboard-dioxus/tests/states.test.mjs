@@ -338,6 +338,36 @@ test("the page shows the reason if the module does not load", async (t) => {
   }
 });
 
+test("response that arrived after its page was left is not taken for a new one", async (t) => {
+  const page = await openPage(t);
+  // The start of the stream of events makes lists outdated.
+  await page.route("**/admin/v1/events*", () => {});
+  const list = "**/admin/v1/projects?limit=200&include=totals";
+  let answer;
+  const isLeft = new Promise((resolve) => (answer = resolve));
+  await page.route(list, async (route) => {
+    const response = await route.fetch();
+    await isLeft;
+    await route.fulfill({ response });
+  });
+  await page.clock.install();
+  await page.goto(url);
+  const open = (name) =>
+    page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name, exact: true }).click();
+  const isRead = page.waitForRequest(list);
+  await open("Projects");
+  await isRead;
+  await open("Overview");
+  const isAnswered = page.waitForResponse(list);
+  answer();
+  await isAnswered;
+  await page.unroute(list);
+  const { name } = await createProject("made later");
+  await page.clock.fastForward(60_000);
+  await open("Projects");
+  await page.getByRole("link", { name, exact: true }).first().waitFor({ timeout: 8_000 });
+});
+
 test("a module that does not load within ten seconds is an error", async (t) => {
   const page = await openPage(t);
   await page.clock.install();

@@ -22,3 +22,12 @@ test("objects are shown although the first page of the list is empty", async (t)
   await shown(objects.getByRole("link", { name: "a.txt", exact: true }));
   await hidden(page.getByRole("heading", { level: 2, name: "No objects" }));
 });
+
+test("spaces around the filter of buckets do not matter", async (t) => {
+  const { id } = await createProject("storage filter");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/storage`);
+  await page.getByRole("searchbox", { name: "Filter buckets" }).fill("uploads ");
+  await shown(page.getByRole("table", { name: "Buckets" }).getByRole("link", { name: "uploads" }));
+  await hidden(page.getByRole("heading", { name: "No bucket matches" }));
+});

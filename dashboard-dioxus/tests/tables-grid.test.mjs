@@ -231,6 +231,20 @@ test("arrow keys reach every header of an empty table", async (t) => {
   await eventually(() => isFocused(0), "the first header");
 });
 
+test("Enter that an input method uses does not end the edit of a cell", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", order: "id" });
+  await cell(page, "Solaris").click();
+  await page.keyboard.type("So");
+  await page.evaluate(() => {
+    const enter = { key: "Enter", bubbles: true, cancelable: true, isComposing: true };
+    document.activeElement.dispatchEvent(new KeyboardEvent("keydown", enter));
+  });
+  await page.keyboard.type("laris 2");
+  await page.keyboard.press("Enter");
+  await shown(cell(page, "Solaris 2"));
+});
+
 test("deleting the text of a number stages NULL", async (t) => {
   const project = await withNotes();
   const page = await openTable(t, project, { table: "notes", order: "id" });

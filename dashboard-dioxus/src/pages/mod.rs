@@ -5,6 +5,7 @@ mod attention;
 pub mod audit;
 pub mod backups;
 mod code_tabs;
+mod complete;
 pub mod components;
 mod cursor_paging;
 mod exports;

@@ -3,11 +3,11 @@
 use api_types::{CreateProject, CreatedProject, Page as ApiPage, Project};
 use dioxus::prelude::*;
 
-use super::store_keys::show_keys_of_project;
+use super::{complete::complete, store_keys::show_keys_of_project};
 use crate::{
     address, draft,
     frame::page::Page,
-    remote::{self, Method},
+    remote::{self, Failure, Method},
     ui::{Field, FormError},
 };
 
@@ -76,14 +76,8 @@ pub(super) fn CreateForm(#[props(default)] can_cancel: bool) -> Element {
         spawn(async move {
             set_creating(true);
             let request = CreateProject { name: name.peek().trim().to_owned() };
-            match remote::send::<_, CreatedProject>(Method::Post, "/projects", &request).await {
-                Ok(project) => {
-                    name.set(String::new());
-                    draft::forget(DRAFT);
-                    show_keys_of_project(project);
-                    remote::forget("/projects");
-                    remote::forget("/overview");
-                }
+            match complete(create(request)).await {
+                Ok(()) => name.set(String::new()),
                 Err(refused) if refused.code() == Some("conflict") => error.set(Some(refused.message())),
                 Err(refused) if refused.is_outcome_unknown() => {
                     remote::forget("/projects");
@@ -135,6 +129,16 @@ pub(super) fn CreateForm(#[props(default)] can_cancel: bool) -> Element {
             }
         }
     }
+}
+
+/// Creates a project, and shows its keys.
+async fn create(request: CreateProject) -> Result<(), Failure> {
+    let created: CreatedProject = remote::send(Method::Post, "/projects", &request).await?;
+    draft::forget(DRAFT);
+    show_keys_of_project(created);
+    remote::forget("/projects");
+    remote::forget("/overview");
+    Ok(())
 }
 
 const NO_RESPONSE: &str = "The server did not respond. If the project is in the list, it was created, but its keys \

@@ -207,8 +207,8 @@ fn others_in_words(others: Others) -> String {
     words
 }
 
-/// Waits until the final backup has ended, on other pages, too. Then says whether the project was deleted, with a link
-/// to its backups.
+/// Waits until the final backup has ended, even while other pages are open. If the project was deleted, says so, with a
+/// link to its backups.
 fn follow(project: Project) {
     let path = format!("/projects/{}", project.id);
     let backups = address::with_parameters("/backups", &[("target", Some(&format!("project:{}", project.id)))]);

@@ -154,8 +154,14 @@ fn open_next() {
 }
 
 fn next_address() -> String {
-    let next = address::parameter("next").filter(|next| next.starts_with('/') && !next.starts_with("//"));
-    next.unwrap_or_else(|| "/".to_owned())
+    address::parameter("next").filter(|next| is_own_address(next)).unwrap_or_else(|| "/".to_owned())
+}
+
+/// Returns whether an address is one of the dashboard. Browsers treat a backslash as a slash and ignore line breaks and
+/// tabs, so `/\example.com` would lead to another host.
+fn is_own_address(address: &str) -> bool {
+    let is_path = address.starts_with('/') && !address.starts_with("//");
+    is_path && !address.contains(|character: char| character == '\\' || character.is_control())
 }
 
 fn describe(failure: &Failure) -> String {
@@ -170,4 +176,21 @@ fn describe(failure: &Failure) -> String {
 
 fn focus_token() {
     dom::focus("#token");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sign_in_leads_to_no_other_host() {
+        for address in ["/", "/jobs?q=a%5Cb", "/projects/proj_1/tables?table=a"] {
+            assert!(is_own_address(address), "{address}");
+        }
+        for address in
+            ["", "jobs", "https://a.example", "//a.example", "/\\a.example", "/\t/a.example", "/\n//a.example"]
+        {
+            assert!(!is_own_address(address), "{address}");
+        }
+    }
 }

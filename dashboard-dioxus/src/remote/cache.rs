@@ -57,16 +57,22 @@ pub(super) async fn read(path: &str, max_age_ms: f64) -> Result<CachedResponse, 
     {
         return Ok(response);
     }
-    let pending = CACHE.with_borrow_mut(|cache| {
+    let (pending, is_new) = CACHE.with_borrow_mut(|cache| {
         if let Some((_, pending)) = cache.pending.get(path) {
-            return pending.clone();
+            return (pending.clone(), false);
         }
         cache.next_request += 1;
         let (id, owned) = (cache.next_request, path.to_owned());
         let pending = async move { request(owned, id).await }.boxed_local().shared();
         cache.pending.insert(path.to_owned(), (id, pending.clone()));
-        pending
+        (pending, true)
     });
+    if is_new {
+        let request = pending.clone();
+        // Completes the request even if its readers are removed. Otherwise, the next reader of the path would take an
+        // old response for a new one.
+        dioxus::core::spawn_forever(async move { drop(request.await) });
+    }
     pending.await
 }
 

@@ -163,6 +163,9 @@ fn use_response_text(path: ReadSignal<String>, interval_ms: u32) -> ResponseText
             }
             if let Some(response) = cache::cached(&path) {
                 set_if_changed(&mut text, RemoteState::Ready(response.text));
+                if *updated_at.peek() != response.read_at {
+                    updated_at.set(response.read_at);
+                }
             } else if *shown_path.peek() != path {
                 set_if_changed(&mut text, RemoteState::Loading);
             }

@@ -64,6 +64,10 @@ pub fn Finder(
     }
     let list_id = id.clone();
     let onkeydown = move |event: KeyboardEvent| {
+        // An input method uses the key: Enter chooses one of its suggestions.
+        if event.is_composing() {
+            return;
+        }
         let held = event.modifiers().ctrl() || event.modifiers().meta();
         let next = match event.key() {
             Key::ArrowDown => (at + 1) % count.max(1),

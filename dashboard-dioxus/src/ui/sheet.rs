@@ -1,5 +1,7 @@
 //! The panel beside a list.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use dioxus::prelude::*;
 
 use super::{
@@ -7,6 +9,8 @@ use super::{
     dialog::{has_open_popover, submit_by_key, submits, use_returned_focus},
 };
 use crate::dom;
+
+static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
 /// A panel on the right, beside the list that it belongs to. Esc closes it.
 #[component]
@@ -18,17 +22,25 @@ pub fn Sheet(
     children: Element,
 ) -> Element {
     use_returned_focus();
+    // The explanation of a list can be open beside another sheet, so each has ids of its own.
+    let id = use_hook(|| format!("sheet-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
+    let body = format!("#{id} > .body");
     rsx! {
         div {
+            id: "{id}",
             class: if wide { "sheet sheet-wide" } else { "sheet" },
             role: "dialog",
-            "aria-labelledby": "sheet-title",
+            "aria-labelledby": "{id}-title",
             tabindex: "-1",
-            onmounted: |_| {
-                // Focuses the field with `autofocus`, the first field, or the sheet itself if there is none.
-                let fields = [".sheet .body [autofocus]", ".sheet .body input:not([disabled]), .sheet .body textarea"];
-                if !fields.into_iter().any(dom::focus) {
-                    dom::focus(".sheet");
+            onmounted: {
+                let id = id.clone();
+                move |_| {
+                    // Focuses the field with `autofocus`, the first field, or the sheet itself if there is none.
+                    let is_focused = dom::focus(&format!("{body} [autofocus]"))
+                        || dom::focus(&format!("{body} input:not([disabled]), {body} textarea"));
+                    if !is_focused {
+                        dom::focus(&format!("#{id}"));
+                    }
                 }
             },
             onkeydown: move |event| {
@@ -42,7 +54,7 @@ pub fn Sheet(
                 }
             },
             header {
-                h2 { id: "sheet-title", class: "grow cut", "{title}" }
+                h2 { id: "{id}-title", class: "grow cut", "{title}" }
                 button {
                     class: "btn btn-ghost btn-icon",
                     r#type: "button",

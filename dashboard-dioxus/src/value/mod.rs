@@ -195,15 +195,17 @@ pub fn identifier(name: &str) -> String {
 
 /// Words that Postgres does not accept as the name of a table or column without quotes.
 #[rustfmt::skip]
-const RESERVED: [&str; 77] = [
-    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check",
-    "collate", "column", "constraint", "create", "current_catalog", "current_date", "current_role", "current_time",
-    "current_timestamp", "current_user", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except",
-    "false", "fetch", "for", "foreign", "from", "grant", "group", "having", "in", "initially", "intersect", "into",
-    "lateral", "leading", "limit", "localtime", "localtimestamp", "not", "null", "offset", "on", "only", "or", "order",
-    "placing", "primary", "references", "returning", "select", "session_user", "some", "symmetric", "system_user",
-    "table", "then", "to", "trailing", "true", "union", "unique", "user", "using", "variadic", "when", "where",
-    "window",
+const RESERVED: [&str; 101] = [
+    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "binary", "both",
+    "case", "cast", "check", "collate", "collation", "column", "concurrently", "constraint", "create", "cross",
+    "current_catalog", "current_date", "current_role", "current_schema", "current_time", "current_timestamp",
+    "current_user", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except", "false", "fetch", "for",
+    "foreign", "freeze", "from", "full", "grant", "group", "having", "ilike", "in", "initially", "inner", "intersect",
+    "into", "is", "isnull", "join", "lateral", "leading", "left", "like", "limit", "localtime", "localtimestamp",
+    "natural", "not", "notnull", "null", "offset", "on", "only", "or", "order", "outer", "overlaps", "placing",
+    "primary", "references", "returning", "right", "select", "session_user", "similar", "some", "symmetric",
+    "system_user", "table", "tablesample", "then", "to", "trailing", "true", "union", "unique", "user", "using",
+    "variadic", "verbose", "when", "where", "window", "with",
 ];
 
 #[cfg(test)]
@@ -268,6 +270,10 @@ mod tests {
             [("books", "books"), ("select", "\"select\""), ("Books", "\"Books\""), ("a\"b", "\"a\"\"b\"")]
         {
             assert_eq!(identifier(name), expected);
+        }
+        // Reserved, too: names of functions and types, but not of tables and columns.
+        for name in ["with", "left", "full", "like", "is"] {
+            assert_eq!(identifier(name), format!("\"{name}\""));
         }
     }
 

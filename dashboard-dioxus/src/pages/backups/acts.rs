@@ -10,7 +10,7 @@ use super::{
 use crate::{
     address, dom,
     pages::run_message::{self, Work},
-    remote::{self, Failure, Method, use_remote},
+    remote::{self, Failure, Method, RemoteState, use_remote},
     run_progress, text,
     ui::{Confirm, Icon, IconName, Link, Mark, Shape, messages},
 };
@@ -143,12 +143,19 @@ pub(super) fn DeleteBackup(backup: Signal<Option<Backup>>) -> Element {
 #[component]
 fn DeleteDialog(backup: Backup, on_close: EventHandler<()>) -> Element {
     let list = address::with_parameters("/backups", &[("target", Some(&backup.target)), ("limit", Some("200"))]);
-    let others = use_remote::<ApiPage<Backup>>(use_signal(|| list).into()).value();
+    let others = use_remote::<ApiPage<Backup>>(use_signal(|| list).into()).state();
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<String>);
     let is_good = |backup: &Backup| matches!(backup.state, BackupState::Ready | BackupState::Verified);
-    let good =
-        others.as_ref().map(|page| page.items.iter().filter(|other| other.id != backup.id && is_good(other)).count());
+    let (good, uncounted) = match others {
+        RemoteState::Loading => (None, None),
+        RemoteState::Ready(page) => {
+            (Some(page.items.iter().filter(|other| other.id != backup.id && is_good(other)).count()), None)
+        }
+        RemoteState::Failed(failure) => {
+            (None, Some(format!("The other backups could not be counted. {}", failure.message())))
+        }
+    };
     let is_last = backup.only_good;
     let name = target_name(backup.title.as_deref(), &backup.target);
     let made = text::short_date_and_time(backup.created_at);
@@ -168,7 +175,7 @@ fn DeleteDialog(backup: Backup, on_close: EventHandler<()>) -> Element {
             typed: is_last.then(|| name.clone()),
             // Until the other backups are counted, the dialog can't describe the loss.
             busy: busy() || good.is_none(),
-            failure: failure(),
+            failure: failure().or(uncounted),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {
                 let path = path.clone();

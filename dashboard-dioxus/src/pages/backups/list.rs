@@ -48,7 +48,7 @@ pub(super) fn BackupList(
     let mut backups = use_remote::<ApiPage<Backup>>(path.into());
     let deleting = use_signal(|| None::<Backup>);
     let is_narrow = use_is_narrow();
-    let wanted = filter.read().to_lowercase();
+    let wanted = filter.read().trim().to_lowercase();
     let page = backups.value();
     let next = page.as_ref().and_then(|page| page.next_cursor.clone());
     let items = page.map(|page| page.items).unwrap_or_default();

@@ -30,8 +30,11 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
     let of_project = project.clone().or(address::use_parameter("project"));
     let of_plugin = address::use_parameter("plugin");
     let cursor = address::use_parameter("after");
-    let mut is_long = use_signal(|| false);
-    let server_filter = (is_long() || cursor.is_some()).then(|| filter.read().clone()).filter(|text| !text.is_empty());
+    let mut has_more = use_signal(|| false);
+    // The address may lead to the last page, which has no next one.
+    let is_long = has_more() || cursor.is_some();
+    let wanted = filter.read().trim().to_lowercase();
+    let server_filter = Some(wanted.as_str()).filter(|text| is_long && !text.is_empty());
     let path = address::with_parameters(
         "/jobs",
         &[
@@ -40,25 +43,24 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
             ("recentRuns", Some("30")),
             ("projectId", of_project.as_deref()),
             ("plugin", of_plugin.as_deref()),
-            ("q", server_filter.as_deref()),
-            ("state", state.filter(|_| is_long()).map(JobState::as_str)),
+            ("q", server_filter),
+            ("state", state.filter(|_| is_long).map(JobState::as_str)),
             ("cursor", cursor.as_deref()),
         ],
     );
     let path = use_memo(use_reactive!(|path| path));
     let mut jobs = use_remote::<ApiPage<Job>>(path.into());
     let page = jobs.value();
-    if page.as_ref().is_some_and(|page| page.next_cursor.is_some()) && !is_long() {
-        is_long.set(true);
+    if page.as_ref().is_some_and(|page| page.next_cursor.is_some()) && !has_more() {
+        has_more.set(true);
     }
     let items = page.as_ref().map(|page| page.items.clone()).unwrap_or_default();
     events::use_polling(&["/jobs"], items.iter().any(words::is_running));
     let deleting = use_signal(|| None::<Job>);
     let is_narrow = use_is_narrow();
-    let wanted = filter.read().to_lowercase();
     let mut shown: Vec<Job> =
         items.iter().filter(|job| words::matches(job, &wanted) && is_in_state(job, state)).cloned().collect();
-    if !is_long() {
+    if !is_long {
         shown.sort_by(by_urgency);
     }
     let is_filtered =
@@ -133,7 +135,7 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
                             choice,
                             label,
                             shape,
-                            count: (!is_long()).then(|| {
+                            count: (!is_long).then(|| {
                                 items.iter().filter(|job| is_in_state(job, Some(choice))).count()
                             }),
                             chosen: state == Some(choice),
@@ -150,7 +152,7 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
         {content}
         if has_jobs {
             div { class: "foot",
-                if is_long() {
+                if is_long {
                     div { class: "row row-1", role: "group", "aria-label": "Paging",
                         button {
                             class: "btn btn-ghost btn-s",
@@ -169,7 +171,12 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
                         }
                     }
                 }
-                span { {text::count(total as i64, "job", "jobs")} }
+                span {
+                    {text::count(total as i64, "job", "jobs")}
+                    if is_long {
+                        " on this page"
+                    }
+                }
                 Updated { at: jobs.updated_at(), on_refresh: move |()| jobs.refresh() }
             }
         }
@@ -194,7 +201,10 @@ fn StateChip(choice: JobState, label: &'static str, shape: Shape, count: Option<
             class: "chip",
             r#type: "button",
             "aria-pressed": chosen.to_string(),
-            onclick: move |_| address::replace_parameter("state", (!chosen).then(|| choice.as_str())),
+            onclick: move |_| {
+                let state = if chosen { Vec::new() } else { vec![choice.as_str().to_owned()] };
+                address::replace_parameters(&[("state", state), ("after", Vec::new())]);
+            },
             Mark { shape }
             "{label}"
             if let Some(count) = count {

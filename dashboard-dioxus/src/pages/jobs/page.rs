@@ -237,10 +237,29 @@ fn overrun(job: &JobData, runs: &[Run]) -> Option<String> {
     }
     let of = (median + interval - 1) / interval;
     let effect = match job.overlap {
-        Overlap::Skip => format!("{} of {of} are skipped", of - 1),
+        Overlap::Skip => skipped(of),
         Overlap::Queue => "each waits for the previous one and starts late".to_owned(),
         Overlap::Allow => return None,
     };
     let (median, interval) = (text::duration(median), text::duration(interval));
     Some(format!("Runs take {median}, the schedule fires every {interval}: {effect}."))
+}
+
+/// Returns how many runs are skipped if one run takes as long as the schedule needs for `of` runs.
+fn skipped(of: i64) -> String {
+    match of - 1 {
+        1 => format!("1 of {of} is skipped"),
+        skipped => format!("{skipped} of {of} are skipped"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skipped_runs_are_counted() {
+        assert_eq!(skipped(2), "1 of 2 is skipped");
+        assert_eq!(skipped(3), "2 of 3 are skipped");
+    }
 }

@@ -41,9 +41,16 @@ fn lost(plugin: &Plugin) -> String {
 #[component]
 pub(super) fn RevokePlugin(plugin: Signal<Option<Plugin>>) -> Element {
     let mut to_revoke = plugin;
+    match plugin() {
+        Some(plugin) => rsx! { RevokeDialog { plugin, on_close: move |()| to_revoke.set(None) } },
+        None => rsx! {},
+    }
+}
+
+#[component]
+fn RevokeDialog(plugin: Plugin, on_close: EventHandler<()>) -> Element {
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<String>);
-    let Some(plugin) = plugin() else { return rsx! {} };
     let path = format!("{}/revoke", path_of(&plugin.name));
     rsx! {
         Confirm {
@@ -51,7 +58,7 @@ pub(super) fn RevokePlugin(plugin: Signal<Option<Plugin>>) -> Element {
             description: "{plugin.name}: {lost(&plugin)} This file is not loaded again unless you approve it.",
             busy: busy(),
             failure: failure(),
-            on_close: move |()| to_revoke.set(None),
+            on_close: move |()| on_close.call(()),
             on_confirm: move |()| {
                 let path = path.clone();
                 spawn(async move {
@@ -60,7 +67,7 @@ pub(super) fn RevokePlugin(plugin: Signal<Option<Plugin>>) -> Element {
                         Ok(_) => {
                             messages::show("Plugin revoked");
                             forget_plugins();
-                            to_revoke.set(None);
+                            on_close.call(());
                         }
                         Err(refused) => failure.set(Some(refused.message())),
                     }
@@ -75,9 +82,16 @@ pub(super) fn RevokePlugin(plugin: Signal<Option<Plugin>>) -> Element {
 #[component]
 pub(super) fn ForgetPlugin(plugin: Signal<Option<Plugin>>) -> Element {
     let mut to_forget = plugin;
+    match plugin() {
+        Some(plugin) => rsx! { ForgetDialog { plugin, on_close: move |()| to_forget.set(None) } },
+        None => rsx! {},
+    }
+}
+
+#[component]
+fn ForgetDialog(plugin: Plugin, on_close: EventHandler<()>) -> Element {
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<String>);
-    let Some(plugin) = plugin() else { return rsx! {} };
     let path = path_of(&plugin.name);
     let secrets = match plugin.secrets.len() {
         0 => String::new(),
@@ -96,7 +110,7 @@ pub(super) fn ForgetPlugin(plugin: Signal<Option<Plugin>>) -> Element {
             description,
             busy: busy(),
             failure: failure(),
-            on_close: move |()| to_forget.set(None),
+            on_close: move |()| on_close.call(()),
             on_confirm: move |()| {
                 let path = path.clone();
                 spawn(async move {
@@ -105,7 +119,7 @@ pub(super) fn ForgetPlugin(plugin: Signal<Option<Plugin>>) -> Element {
                         Ok(()) => {
                             messages::show("Plugin forgotten");
                             forget_plugins();
-                            to_forget.set(None);
+                            on_close.call(());
                         }
                         Err(refused) => failure.set(Some(refused.message())),
                     }

@@ -21,7 +21,7 @@ pub(super) fn PluginTable(plugins: Vec<Plugin>, open: Option<String>) -> Element
     let revoking = use_signal(|| None::<Plugin>);
     let forgetting = use_signal(|| None::<Plugin>);
     let is_narrow = use_is_narrow();
-    let wanted = filter.read().to_lowercase();
+    let wanted = filter.read().trim().to_lowercase();
     let has_filter = plugins.len() >= MIN_FILTERED;
     let shown: Vec<Plugin> =
         plugins.into_iter().filter(|plugin| plugin.name.to_lowercase().contains(&wanted)).collect();

@@ -91,7 +91,9 @@ pub(super) fn SecretsAndSettings(plugin: Plugin, typed: Signal<Typed>) -> Elemen
                             disabled: new_name.read().trim().is_empty(),
                             onclick: move |_| {
                                 let name = new_name.peek().trim().to_owned();
-                                added.with_mut(|added| added.push(name));
+                                if !added.peek().contains(&name) {
+                                    added.with_mut(|added| added.push(name));
+                                }
                                 new_name.set(String::new());
                             },
                             Icon { name: IconName::Plus }

@@ -84,9 +84,11 @@ fn back_up_platform() {
     });
 }
 
-/// The run that applies migrations: its state, its error, and a link to its log.
+/// The run that applies migrations: its state, its error, and a link to its log. If it fails, a button clears
+/// `started`, so that the page offers to apply the migrations again.
 #[component]
-pub(super) fn ApplyRun(id: String) -> Element {
+pub(super) fn ApplyRun(id: String, started: Signal<Option<String>>) -> Element {
+    let mut started = started;
     let path = format!("/runs/{id}");
     let detail = use_remote_every::<RunDetail>(use_signal(|| path).into(), INTERVAL_MS);
     let run = detail.value().map(|detail| detail.run);
@@ -127,6 +129,11 @@ pub(super) fn ApplyRun(id: String) -> Element {
                         RunBadge { status }
                     }
                     Link { to: "/runs/{id}", class: "btn btn-s", "Open run" }
+                    if has_ended && status != Some(RunStatus::Success) {
+                        button {
+                            class: "btn btn-s", r#type: "button", onclick: move |_| started.set(None), "Try again"
+                        }
+                    }
                 }
             }
         }

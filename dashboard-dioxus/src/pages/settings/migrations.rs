@@ -41,7 +41,7 @@ pub(super) fn Migrations() -> Element {
             // Dioxus compares keys only in lists, so this is a loop instead of a condition: another run must create a
             // new component.
             for id in started() {
-                ApplyRun { key: "{id}", id }
+                ApplyRun { key: "{id}", id, started }
             }
             Notes { migrations: page.items.clone() }
             MigrationList { migrations: page.items }

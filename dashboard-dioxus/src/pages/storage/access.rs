@@ -118,6 +118,7 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                                     signed_in.set(exposure.signed_in);
                                     limit.set(saved.clone());
                                     limit_error.set(None);
+                                    error.set(None);
                                 }
                             },
                             "Cancel"

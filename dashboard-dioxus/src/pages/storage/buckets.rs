@@ -111,7 +111,7 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
 fn BucketList(project: ReadSignal<String>, buckets: Vec<Bucket>, is_paged: bool, open: Signal<Open>) -> Element {
     let filter = use_signal(String::new);
     let is_narrow = use_is_narrow();
-    let wanted = filter.read().to_lowercase();
+    let wanted = filter.read().trim().to_lowercase();
     let total = buckets.len() as i64;
     let bytes: i64 = buckets.iter().map(|bucket| bucket.object_bytes).sum();
     let shown: Vec<Bucket> = buckets.into_iter().filter(|bucket| bucket.name.contains(&wanted)).collect();

@@ -54,7 +54,7 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
     let path = paths::objects(&project.read(), &bucket.read(), &prefix, &limit, cursor.as_deref());
     let mut page = use_remote::<ObjectPage>(use_memo(use_reactive!(|path| path)).into());
     let mut selection: Selection = use_signal(BTreeMap::new);
-    // Objects that are not listed must not be deleted with the listed ones.
+    // Objects of another folder must not be deleted with those of this folder.
     use_effect(use_reactive!(|folder| {
         let _ = folder;
         selection.set(BTreeMap::new());
@@ -148,8 +148,13 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
                 TransferDialog {
                     project: project(),
                     bucket: bucket(),
-                    transferring,
-                    on_done: move |()| open.set(Open::Nothing),
+                    transferring: transferring.clone(),
+                    on_done: move |()| {
+                        if !transferring.keeps_object() {
+                            selection.write().remove(transferring.path());
+                        }
+                        open.set(Open::Nothing);
+                    },
                     on_close: move |()| open.set(Open::Nothing),
                 }
             },

@@ -46,6 +46,11 @@ impl Transferring {
         self.kind == Kind::Copy
     }
 
+    /// Returns the path of the object before the action.
+    pub(super) fn path(&self) -> &str {
+        &self.object.path
+    }
+
     fn act(&self) -> &'static str {
         match self.kind {
             Kind::Rename => "Rename object",

@@ -189,8 +189,14 @@ impl Plan {
         plan
     }
 
+    /// Forgets the subscriptions that are not in `wanted`. The lines of the stream may not reach their tabs any more,
+    /// so a subscription that comes back counts as new: it needs a stream that begins at its offset.
+    pub(super) fn forget_missing(&mut self, wanted: &Self) {
+        self.subscriptions.retain(|id| wanted.subscriptions.contains(id));
+    }
+
     /// Returns whether a stream with the logs of `self` must be replaced to serve `wanted`: because a subscription
-    /// began after the stream, or because no tab shows the log of one of its running runs any more.
+    /// began or came back after the stream began, or because no tab shows the log of one of its running runs any more.
     pub(super) fn must_change_for(&self, wanted: &Self, ended: &BTreeSet<String>) -> bool {
         !wanted.subscriptions.is_subset(&self.subscriptions)
             || self.logs.keys().any(|run| !wanted.logs.contains_key(run) && !ended.contains(run))
@@ -315,6 +321,19 @@ mod tests {
         assert!(open.must_change_for(&plan(&[subscription("1", "a", 90), subscription("2", "a", 0)]), &none));
         assert!(open.must_change_for(&Plan::default(), &none));
         assert!(!open.must_change_for(&Plan::default(), &BTreeSet::from(["a".to_owned()])));
+    }
+
+    #[test]
+    fn stream_changes_for_a_subscription_that_comes_back() {
+        let plan = |list: &[Subscription]| Plan::of(list.iter());
+        let mut open = plan(&[subscription("1", "a", 0), subscription("2", "a", 0)]);
+        let none = BTreeSet::new();
+        let alone = plan(&[subscription("1", "a", 90)]);
+        assert!(!open.must_change_for(&alone, &none));
+        open.forget_missing(&alone);
+        let back = plan(&[subscription("1", "a", 120), subscription("2", "a", 40)]);
+        assert!(open.must_change_for(&back, &none));
+        assert_eq!(back.logs, BTreeMap::from([("a".to_owned(), 40)]));
     }
 
     #[test]

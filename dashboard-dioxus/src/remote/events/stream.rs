@@ -195,9 +195,11 @@ impl Stream {
             if !can_lead() {
                 return Outcome::Released;
             }
-            if self.plan.must_change_for(&Plan::current(), &self.ended) {
+            let wanted = Plan::current();
+            if self.plan.must_change_for(&wanted, &self.ended) {
                 return Outcome::PlanChanged;
             }
+            self.plan.forget_missing(&wanted);
         }
     }
 

@@ -13,6 +13,10 @@ use super::{
 const WIDTH_STEP: f64 = 16.0;
 
 pub(super) fn handle(state: State, event: &KeyboardEvent) {
+    // An input method uses the key: Enter chooses one of its suggestions.
+    if event.is_composing() {
+        return;
+    }
     let is_editing = state.edit.peek().is_some();
     let cursor = *state.cursor.peek();
     // Without rows, only the header can have the focus.

@@ -83,6 +83,8 @@ async fn preview(draft: &Draft) -> Checked {
     let request = CronPreviewRequest { schedule_cron: expression, timezone, from: None, count: Some(5) };
     match remote::send::<_, CronPreview>(Method::Post, "/cron/preview", &request).await {
         Ok(preview) => Checked { description: Some(preview.description), next: preview.next, ..Checked::default() },
+        // The failure is not about the schedule. Saving reports it.
+        Err(failure) if failure.is_temporary() => Checked::default(),
         Err(Failure::Refused { message, .. }) => {
             let message = in_form_words("scheduleCron", &message, draft);
             Checked { errors: BTreeMap::from([("scheduleCron".to_owned(), message)]), ..Checked::default() }

@@ -8,16 +8,33 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::parameters::{self, Node};
 
+/// Time limit of a new job that sends a request, in milliseconds.
+const DEFAULT_TIME_LIMIT_MS: i32 = 60_000;
+/// Delay before the first retry of a new job, in milliseconds.
+const DEFAULT_RETRY_WAIT_MS: i32 = 1_000;
+
 /// A request header. The server does not send stored values to the browser.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) name: String,
     #[serde(skip)]
     pub(super) value: String,
+    /// Whether the server has a value for this name.
     pub(super) is_stored: bool,
+    /// The name of a stored header that the owner has renamed.
+    #[serde(default)]
+    pub(super) renamed_from: Option<String>,
 }
 
 impl Header {
+    /// Changes the name. A stored value belongs to its name, so it is kept only if the header has its old name again.
+    pub(super) fn rename(&mut self, name: String) {
+        let stored = if self.is_stored { Some(self.name.clone()) } else { self.renamed_from.take() };
+        self.name = name;
+        self.is_stored = stored.as_ref().is_some_and(|stored| stored.trim().to_lowercase() == self.key());
+        self.renamed_from = stored.filter(|_| !self.is_stored);
+    }
+
     /// Returns the name in lower case, which identifies a header.
     fn key(&self) -> String {
         self.name.trim().to_lowercase()
@@ -51,9 +68,12 @@ pub(super) struct Draft {
     pub(super) parameters: BTreeMap<String, String>,
     /// Stored parameters. The form shows those that the schema defines.
     pub(super) stored_parameters: serde_json::Value,
+    /// The plugin and its job that the stored parameters are for.
+    #[serde(default)]
+    pub(super) stored_for: (String, String),
     pub(super) schedule: String,
     pub(super) timezone: String,
-    /// Seconds. Empty for the default.
+    /// Seconds. Empty for the default. A stored job of a plugin has no default.
     pub(super) time_limit: String,
     pub(super) retries: String,
     /// Seconds. Empty for the default.
@@ -80,6 +100,7 @@ impl Draft {
             plugin_job: String::new(),
             parameters: BTreeMap::new(),
             stored_parameters: serde_json::json!({}),
+            stored_for: (String::new(), String::new()),
             schedule: String::new(),
             timezone,
             time_limit: String::new(),
@@ -92,7 +113,7 @@ impl Draft {
 
     /// Returns the fields of a stored job.
     pub(super) fn of(job: &Job) -> Self {
-        let header = |name: &String| Header { name: name.clone(), value: String::new(), is_stored: true };
+        let header = |name: &String| Header { name: name.clone(), is_stored: true, ..Header::default() };
         Self {
             name: job.name.clone(),
             project: job.project_id.clone().unwrap_or_default(),
@@ -104,6 +125,7 @@ impl Draft {
             plugin: job.plugin.clone().unwrap_or_default(),
             plugin_job: job.plugin_job.clone().unwrap_or_default(),
             stored_parameters: job.params.clone(),
+            stored_for: (job.plugin.clone().unwrap_or_default(), job.plugin_job.clone().unwrap_or_default()),
             schedule: job.schedule_cron.clone(),
             timezone: job.timezone.clone(),
             time_limit: seconds(job.timeout_ms),
@@ -137,11 +159,18 @@ impl Draft {
         fields.put("timezone", &self.timezone);
         fields.put("overlap", &self.overlap);
         fields.put("catchUp", &self.catch_up);
-        for (field, text) in [("timeoutMs", &self.time_limit), ("retryBackoffMs", &self.retry_wait)] {
-            match milliseconds(text) {
-                Ok(Some(value)) => fields.put(field, &value),
-                Ok(None) => {}
-                Err(problem) => drop(errors.insert(field.to_owned(), problem)),
+        let default_time_limit = (self.job_type == JobType::Http).then_some(DEFAULT_TIME_LIMIT_MS);
+        for (field, text, default) in [
+            ("timeoutMs", &self.time_limit, default_time_limit),
+            ("retryBackoffMs", &self.retry_wait, Some(DEFAULT_RETRY_WAIT_MS)),
+        ] {
+            match (milliseconds(text), default) {
+                (Ok(Some(value)), _) => fields.put(field, &value),
+                // The server sets the default of a new job. A stored job would keep its value.
+                (Ok(None), _) if is_new => {}
+                (Ok(None), Some(default)) => fields.put(field, &default),
+                (Ok(None), None) => drop(errors.insert(field.to_owned(), "Enter a number of seconds.".to_owned())),
+                (Err(problem), _) => drop(errors.insert(field.to_owned(), problem)),
             }
         }
         match self.retries.trim().parse::<i32>() {
@@ -162,7 +191,10 @@ impl Draft {
                 if !self.plugin_job.is_empty() {
                     fields.put("pluginJob", &self.plugin_job);
                 }
-                match parameters::build(nodes, &self.parameters, &self.stored_parameters) {
+                // Another job of a plugin would refuse stored parameters that its schema doesn't define.
+                let is_same = self.stored_for.0 == self.plugin && self.stored_for.1 == self.plugin_job;
+                let stored = if is_same { &self.stored_parameters } else { &serde_json::Value::Null };
+                match parameters::build(nodes, &self.parameters, stored) {
                     Ok(parameters) => fields.put("params", &parameters),
                     Err(problems) => {
                         errors.extend(
@@ -247,11 +279,22 @@ mod tests {
     fn stored_header_values_are_kept_unless_typed() {
         let mut draft = Draft { url: "https://a.example".to_owned(), ..Draft::new("UTC".to_owned()) };
         draft.headers = vec![
-            Header { name: "Authorization".to_owned(), value: String::new(), is_stored: true },
-            Header { name: "X-Key".to_owned(), value: "new".to_owned(), is_stored: true },
+            Header { name: "Authorization".to_owned(), is_stored: true, ..Header::default() },
+            Header { name: "X-Key".to_owned(), value: "new".to_owned(), is_stored: true, ..Header::default() },
         ];
         let expected = serde_json::json!({ "authorization": null, "x-key": "new" });
         assert_eq!(json(&draft, false).pointer("/httpHeaders"), Some(&expected));
+    }
+
+    #[test]
+    fn stored_header_value_is_kept_if_the_old_name_is_typed_again() {
+        let stored = Header { name: "X-Key".to_owned(), is_stored: true, ..Header::default() };
+        let mut header = stored.clone();
+        header.rename("X-Ke".to_owned());
+        assert!(!header.is_stored);
+        header.rename("X-".to_owned());
+        header.rename("X-Key".to_owned());
+        assert_eq!(header, stored);
     }
 
     #[test]
@@ -269,7 +312,7 @@ mod tests {
 
     #[test]
     fn header_that_is_listed_twice_is_an_error() {
-        let header = |name: &str| Header { name: name.to_owned(), value: "1".to_owned(), is_stored: false };
+        let header = |name: &str| Header { name: name.to_owned(), value: "1".to_owned(), ..Header::default() };
         let mut draft = Draft { url: "https://a.example".to_owned(), ..Draft::new("UTC".to_owned()) };
         draft.headers = vec![header("X-Key"), header("Accept"), header("x-key ")];
         let errors = draft.fields(true, &[]).err().unwrap_or_default();
@@ -289,6 +332,30 @@ mod tests {
         assert!(text.contains(r#""httpBody":{"n":9007199254740993.10}"#), "{text}");
         draft.body = "{".to_owned();
         assert!(draft.fields(true, &[]).is_err());
+    }
+
+    #[test]
+    fn stored_job_gets_the_defaults_if_numbers_are_cleared() {
+        let mut draft = Draft::new("UTC".to_owned());
+        assert_eq!(json(&draft, true).get("timeoutMs"), None);
+        let fields = json(&draft, false);
+        assert_eq!(fields.get("timeoutMs"), Some(&serde_json::json!(60_000)));
+        assert_eq!(fields.get("retryBackoffMs"), Some(&serde_json::json!(1_000)));
+        draft.job_type = JobType::Platform;
+        let errors = draft.fields(false, &[]).err().unwrap_or_default();
+        assert!(errors.contains_key("timeoutMs"), "the limit of the plugin is not known: {errors:?}");
+    }
+
+    #[test]
+    fn parameters_of_another_plugin_are_not_kept() {
+        let mut draft =
+            Draft { job_type: JobType::Platform, time_limit: "60".to_owned(), ..Draft::new("UTC".to_owned()) };
+        draft.stored_parameters = serde_json::json!({ "target": "all" });
+        draft.stored_for = ("backup".to_owned(), "backup".to_owned());
+        (draft.plugin, draft.plugin_job) = draft.stored_for.clone();
+        assert_eq!(json(&draft, false).get("params"), Some(&draft.stored_parameters));
+        draft.plugin_job = "verify".to_owned();
+        assert_eq!(json(&draft, false).get("params"), Some(&serde_json::json!({})));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use dioxus::prelude::*;
 use super::allowed_hosts::NoHostsNote;
 use crate::{
     address, dom,
+    pages::submit_key::submit_by_key,
     remote::{self, Failure, Method, use_remote},
     text,
     ui::{FormError, Mark, Shape, messages},
@@ -118,8 +119,11 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     let submit = use_callback(move |()| {
         let (job_id, storage_name) = (job_id.clone(), storage_name.clone());
         let (mut tried, mut refused) = (form.tried, form.refused);
+        if *busy.peek() {
+            return;
+        }
+        busy.set(true);
         spawn(async move {
-            busy.set(true);
             failure.set(None);
             tried.set(true);
             let (now, fields) = (draft.peek().clone(), nodes.peek().clone());
@@ -149,6 +153,10 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
         });
     });
     let act = if is_new { "Create job" } else { "Save job" };
+    let other_errors = match *form.tried.read() {
+        true => errors_without_field(&checked.read().errors, &draft.read(), &nodes.read()),
+        false => Vec::new(),
+    };
     rsx! {
         form {
             class: "job-form",
@@ -158,12 +166,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                 event.prevent_default();
                 submit.call(());
             },
-            onkeydown: move |event| {
-                if event.key() == Key::Enter && (event.modifiers().ctrl() || event.modifiers().meta()) {
-                    event.prevent_default();
-                    submit.call(());
-                }
-            },
+            onkeydown: |event| submit_by_key(&event),
             div { class: "section",
                 div { class: "form",
                     if draft.read().job_type == JobType::Http {
@@ -191,6 +194,9 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                     ScheduleFields { form }
                     hr { class: "rule" }
                     LateFields { form }
+                    for error in other_errors {
+                        FormError { key: "{error}", text: error.clone() }
+                    }
                     if let Some(failure) = failure() {
                         FormError { text: failure.message() }
                     }
@@ -292,6 +298,7 @@ fn starting_draft() -> Draft {
     draft.plugin_job = address::parameter("pluginJob").unwrap_or_default();
     if let Some(target) = address::parameter("target") {
         draft.stored_parameters = serde_json::json!({ "target": target });
+        draft.stored_for = (draft.plugin.clone(), draft.plugin_job.clone());
     }
     draft
 }
@@ -321,8 +328,36 @@ fn field_errors(failure: &Failure) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Returns the errors that no field of the form shows, for example that the project of the address does not exist.
+fn errors_without_field(errors: &BTreeMap<String, String>, draft: &Draft, nodes: &[Node]) -> Vec<String> {
+    let has_field = |name: &str| match name {
+        "name" | "scheduleCron" | "timezone" | "timeoutMs" | "retries" | "retryBackoffMs" => true,
+        "httpUrl" => draft.job_type == JobType::Http,
+        "httpBody" => draft.job_type == JobType::Http && draft.may_have_body(),
+        "plugin" | "pluginJob" | "params" => draft.job_type == JobType::Platform,
+        name if name.starts_with("httpHeaders") => draft.job_type == JobType::Http,
+        name => name.strip_prefix("params").is_some_and(|pointer| parameters::has_field(nodes, pointer)),
+    };
+    errors.iter().filter(|(name, _)| !has_field(name)).map(|(_, error)| error.clone()).collect()
+}
+
 async fn focus_first_error() {
     // Wait until the errors are drawn.
     gloo_timers::future::TimeoutFuture::new(30).await;
     dom::focus(".job-form [aria-invalid=true]");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_absent_fields_are_shown_for_the_form() {
+        let schema = serde_json::json!({ "properties": { "days": { "type": "integer" } } });
+        let draft = Draft { job_type: JobType::Platform, ..Draft::new("UTC".to_owned()) };
+        let names = ["name", "params/days", "params/old", "projectId", "httpUrl"];
+        let errors = names.map(|name| (name.to_owned(), name.to_owned()));
+        let shown = errors_without_field(&BTreeMap::from(errors), &draft, &parameters::nodes(&schema));
+        assert_eq!(shown, ["httpUrl", "params/old", "projectId"]);
+    }
 }

@@ -151,6 +151,11 @@ fn kind(schema: &Value) -> Kind {
     }
 }
 
+/// Returns whether one of the fields edits the parameter with this JSON pointer.
+pub(super) fn has_field(nodes: &[Node], pointer: &str) -> bool {
+    fields(nodes).iter().any(|field| field.pointer == pointer)
+}
+
 /// Returns the parameters of a JSON value as the texts of the fields.
 pub(super) fn read(nodes: &[Node], parameters: &Value) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();

@@ -155,10 +155,7 @@ fn HeaderRow(form: Form, index: usize, is_invalid: bool, header: Header) -> Elem
                     value: "{header.name}",
                     "aria-invalid": if is_invalid { "true" },
                     "aria-describedby": if is_invalid { "job-httpHeaders-error" },
-                    oninput: move |event| change(&|header| {
-                        header.name = event.value();
-                        header.is_stored = false;
-                    }),
+                    oninput: move |event| change(&|header| header.rename(event.value())),
                     onblur: move |_| form.leave("httpHeaders"),
                 }
             }

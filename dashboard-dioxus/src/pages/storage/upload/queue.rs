@@ -77,10 +77,13 @@ async fn run(id: u32) {
                 upload.parts = None;
                 upload.sent = 0;
             });
-            let decided = UPLOADS.peek().decided.get(&upload.batch).copied();
-            match decided {
+            let decided = || UPLOADS.peek().decided.get(&upload.batch).copied();
+            let existing = if decided().is_some() { Existing::default() } else { existing(&upload).await };
+            // The owner may have cancelled the upload, or decided about all conflicts, in the meantime.
+            match decided() {
+                _ if upload.stop.is_requested() => state::remove(id),
                 Some(answer) => decide(id, answer),
-                None => state::set_status(id, Status::Asking(existing(&upload).await)),
+                None => state::set_status(id, Status::Asking(existing)),
             }
         }
         Err(NotSent::Expired) => {

@@ -67,11 +67,19 @@ pub(super) async fn send(upload: &Upload) -> Result<(), NotSent> {
         let path = if attempt == 0 { upload.path() } else { numbered(&upload.path(), attempt) };
         let result = if is_in_parts { begin_parts(upload, path).await } else { send_whole(upload, path).await };
         match result {
-            Err(NotSent::Exists) if upload.answer == Answer::KeepBoth => {}
+            Err(NotSent::Exists) if upload.answer == Answer::KeepBoth => abandon_parts(upload).await,
             result => return result,
         }
     }
     Err(failed("No free name was found. Rename the file and upload it again."))
+}
+
+/// Removes the parts of an upload that begins again under another name.
+async fn abandon_parts(upload: &Upload) {
+    if let Some(parts) = state::find(upload.id).and_then(|current| current.parts) {
+        abort(upload, &parts).await;
+        state::change(upload.id, |upload| upload.parts = None);
+    }
 }
 
 /// Returns a path with a number before its extension: `a (1).png`.

@@ -1,0 +1,56 @@
+// The list of jobs: its pages and its filters.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admin, button, createProject, openPage, shown, url } from "./support.mjs";
+
+const createJob = (project, name) =>
+  admin("POST", "/jobs", {
+    type: "http", httpUrl: "http://localhost/", scheduleCron: "0 3 1 1 *", name, projectId: project.id,
+  });
+
+const jobsOf = (project) => `${url}/projects/${project.id}/jobs`;
+
+// Divides the list into two pages. Both have all jobs.
+const divide = (page) =>
+  page.route(/\/admin\/v1\/jobs\?limit/, async (route) => {
+    const address = new URL(route.request().url());
+    const isLast = address.searchParams.has("cursor");
+    address.searchParams.delete("cursor");
+    const jobs = await (await route.fetch({ url: address.href })).json();
+    await route.fulfill({ json: { ...jobs, nextCursor: isLast ? null : "second" } });
+  });
+
+test("last page of a long list leads to the first one", async (t) => {
+  const project = await createProject("paged");
+  await createJob(project, "Listed");
+  const page = await openPage(t);
+  await divide(page);
+  await page.goto(`${jobsOf(project)}?after=second`);
+  await shown(page.getByText("1 job on this page"));
+  await button(page, "First page").click();
+  await page.waitForURL((address) => !address.searchParams.has("after"));
+});
+
+test("chosen state of a long list starts at the first page", async (t) => {
+  const project = await createProject("paged");
+  await createJob(project, "Listed");
+  const page = await openPage(t);
+  await divide(page);
+  await page.goto(jobsOf(project));
+  await button(page, "Next page").click();
+  await page.waitForURL((address) => address.searchParams.get("after") === "second");
+  await button(page, "Disabled").click();
+  await page.waitForURL((address) => address.searchParams.get("state") === "disabled");
+  assert.equal(new URL(page.url()).searchParams.get("after"), null);
+});
+
+test("spaces around the filter do not matter", async (t) => {
+  const project = await createProject("filtered");
+  await createJob(project, "Nightly report");
+  const page = await openPage(t);
+  await page.goto(jobsOf(project));
+  await page.getByRole("searchbox", { name: "Filter jobs" }).fill("report ");
+  await page.waitForURL((address) => address.searchParams.get("q") === "report");
+  await shown(page.getByRole("table", { name: "Jobs" }).getByRole("row").filter({ hasText: "Nightly report" }));
+});

@@ -1,0 +1,71 @@
+// Changes of objects while an upload or a selection is there.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admin, button, createProject, hidden, openPage, refusal, shown, url } from "./support.mjs";
+
+const store = new URL((await admin("GET", "/system")).storagePublicEndpoint).origin;
+
+// Opens a new bucket with these objects. Returns the page and the path of the bucket in the API.
+async function openBucket(t, ...paths) {
+  const { id } = await createProject("storage");
+  const bucket = `/projects/${id}/buckets/uploads`;
+  for (const path of paths) {
+    const upload = { path, contentType: "text/plain", size: 1 };
+    const signed = await admin("POST", `${bucket}/signed-upload`, upload);
+    await fetch(signed.uploadUrl, { method: "PUT", body: "a", headers: signed.headers });
+  }
+  const page = await openPage(t, { origins: [`${store}/`] });
+  await page.goto(`${url}/projects/${id}/storage/uploads`);
+  for (const path of paths) await shown(page.getByRole("link", { name: path, exact: true }));
+  return { page, bucket };
+}
+
+test("upload that is cancelled while its conflict is read asks nothing", async (t) => {
+  const { page, bucket } = await openBucket(t, "a.txt");
+  let release;
+  const isCancelled = new Promise((resolve) => (release = resolve));
+  await page.route(`**${bucket}/object?*`, async (route) => {
+    await isCancelled;
+    await route.continue();
+  });
+  const isRead = page.waitForRequest((request) => request.url().includes(`${bucket}/object?`));
+  const file = { name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("new") };
+  await page.locator("#upload-files").setInputFiles([file]);
+  await isRead;
+  await button(page, "Cancel upload of a.txt").click();
+  release();
+  await hidden(page.getByRole("region", { name: "Uploads" }));
+  await hidden(page.getByRole("alertdialog"));
+});
+
+test("upload in parts that gets another name leaves no parts", async (t) => {
+  const { page, bucket } = await openBucket(t);
+  let completed = 0;
+  // An object with the name appears while the parts are sent, twice.
+  await page.route(`**${bucket}/multipart/complete`, (route) => {
+    completed += 1;
+    const exists = refusal(409, "An object with this key exists.");
+    exists.json.error.code = "object_exists";
+    return completed <= 2 ? route.fulfill(exists) : route.continue();
+  });
+  const file = { name: "large.bin", mimeType: "", buffer: Buffer.alloc(17 << 20) };
+  await page.locator("#upload-files").setInputFiles([file]);
+  const dialog = page.getByRole("alertdialog", { name: "Replace large.bin?" });
+  await dialog.getByRole("button", { name: "Keep both" }).click();
+  await shown(page.getByRole("link", { name: "large (1).bin", exact: true }));
+  const { items } = await admin("GET", `${bucket}/multipart?limit=200`);
+  assert.deepEqual(items, []);
+});
+
+test("renamed object is no longer selected", async (t) => {
+  const { page } = await openBucket(t, "a.txt", "b.txt");
+  for (const name of ["a.txt", "b.txt"]) await page.getByRole("checkbox", { name: `Select ${name}` }).check();
+  await button(page, "Actions for a.txt").click();
+  await page.getByRole("menuitem", { name: "Rename object" }).click();
+  const dialog = page.getByRole("dialog", { name: "Rename object" });
+  await dialog.getByRole("textbox", { name: "New name" }).fill("c.txt");
+  await dialog.getByRole("button", { name: "Rename object" }).click();
+  await shown(page.getByRole("link", { name: "c.txt", exact: true }));
+  await shown(button(page, "Delete 1 object"));
+});
