@@ -249,6 +249,26 @@ test("settings are saved, and text in place of a number is refused", async (t) =
   );
 });
 
+test("saving a setting takes back nothing that another tab has saved in the meantime", async (t) => {
+  const { id } = await withUsers();
+  const page = await openPage(t);
+  await page.goto(usersOf(id, "?tab=settings"));
+  await page.getByLabel("Minimum password length (characters)").fill("10");
+  await page.getByLabel("Issuer").fill("https://app.example.com");
+  await admin("PATCH", `/projects/${id}/auth`, { allowSignup: false });
+  const signUp = page.getByRole("switch", { name: "Sign-up is open" });
+  await eventually(async () => !(await signUp.isChecked()), "the setting of the other tab");
+  await page.reload();
+  assert.equal(await page.getByLabel("Minimum password length (characters)").inputValue(), "10");
+  await button(page, "Save settings").click();
+  await shown(page.getByText("Settings saved"));
+  const { allowSignup, passwordMinLength, issuer } = await admin("GET", `/projects/${id}/auth`);
+  assert.deepEqual(
+    { allowSignup, passwordMinLength, issuer },
+    { allowSignup: false, passwordMinLength: 10, issuer: "https://app.example.com" },
+  );
+});
+
 test("signing key is rotated after a confirmation", async (t) => {
   const { id } = await withUsers();
   const page = await openPage(t);
