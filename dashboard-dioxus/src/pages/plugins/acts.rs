@@ -50,6 +50,7 @@ pub(super) fn RevokePlugin(plugin: Signal<Option<Plugin>>) -> Element {
             act: "Revoke plugin",
             description: "{plugin.name}: {lost(&plugin)} This file is not loaded again unless you approve it.",
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_close: move |()| to_revoke.set(None),
             on_confirm: move |()| {
@@ -95,6 +96,7 @@ pub(super) fn ForgetPlugin(plugin: Signal<Option<Plugin>>) -> Element {
             act: "Forget plugin",
             description,
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_close: move |()| to_forget.set(None),
             on_confirm: move |()| {

@@ -253,6 +253,7 @@ fn SigningKey(project: String) -> Element {
                     description: "New access tokens are signed with a new key from now on. Services that check tokens \
                         themselves must read the project's JWKS again.",
                     busy: busy(),
+                    closable: !busy(),
                     failure: failure(),
                     on_confirm: move |()| {
                         let path = format!("/projects/{project}/auth/rotate-key");
