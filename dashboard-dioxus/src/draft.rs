@@ -3,6 +3,7 @@
 
 use dioxus::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 /// What happens to unsaved input when the page is loaded again.
 pub const KEPT: &str = "What you typed is kept, except secrets and the body and header values of HTTP jobs.";
@@ -32,6 +33,82 @@ where
         }
     });
     values
+}
+
+/// Like [`use_draft`], for a struct whose fields are the fields of a form. Fields without unsaved input follow `saved`,
+/// even while other fields have some: saving must not take back what another client has changed in the meantime.
+pub fn use_struct_draft<T>(name: &str, saved: T) -> Signal<T>
+where
+    T: Serialize + DeserializeOwned + Clone + PartialEq + 'static,
+{
+    let key = use_hook(|| storage_key(name));
+    let mut base = use_signal(|| saved.clone());
+    let mut values = use_signal(|| {
+        let changed = stored::<Value>(&key);
+        changed.map_or_else(|| saved.clone(), |changed| with_fields(&saved, &changed))
+    });
+    if *base.peek() != saved {
+        let followed = rebase(&*values.peek(), &*base.peek(), &saved);
+        values.set(followed);
+        base.set(saved);
+    }
+    use_effect(move || {
+        let changed = changes_between(&*base.read(), &*values.read());
+        match changed.and_then(|changed| serde_json::to_string(&changed).ok()) {
+            Some(text) => store(&key, &text),
+            None => remove(&key),
+        }
+    });
+    values
+}
+
+/// Returns `saved` with those fields of `values` that differ from `base`.
+pub fn rebase<T>(values: &T, base: &T, saved: &T) -> T
+where
+    T: Serialize + DeserializeOwned + Clone,
+{
+    changes_between(base, values).map_or_else(|| saved.clone(), |changed| with_fields(saved, &changed))
+}
+
+/// Returns the fields of `values` that differ from `base`, as JSON. `None` if there are none.
+fn changes_between<T: Serialize>(base: &T, values: &T) -> Option<Value> {
+    let (base, values) = (serde_json::to_value(base).ok()?, serde_json::to_value(values).ok()?);
+    (base != values).then(|| changed_fields(&base, values))
+}
+
+/// Returns the members of `values` that differ from those of `base`, also of objects inside of them.
+fn changed_fields(base: &Value, values: Value) -> Value {
+    match values {
+        Value::Object(values) => {
+            let changed = values.into_iter().filter(|(name, value)| base.get(name) != Some(value));
+            let changed = changed.map(|(name, value)| {
+                let value = changed_fields(base.get(&name).unwrap_or(&Value::Null), value);
+                (name, value)
+            });
+            Value::Object(changed.collect())
+        }
+        values => values,
+    }
+}
+
+/// Returns a struct with fields replaced by those of a JSON object. Returns `values` if the object does not fit.
+fn with_fields<T: Serialize + DeserializeOwned + Clone>(values: &T, changed: &Value) -> T {
+    let replaced = serde_json::to_value(values).and_then(|mut json| {
+        replace_fields(&mut json, changed);
+        serde_json::from_value(json)
+    });
+    replaced.unwrap_or_else(|_| values.clone())
+}
+
+fn replace_fields(values: &mut Value, changed: &Value) {
+    match (values, changed) {
+        (Value::Object(values), Value::Object(changed)) => {
+            for (name, changed) in changed {
+                replace_fields(values.entry(name.clone()).or_insert(Value::Null), changed);
+            }
+        }
+        (values, changed) => *values = changed.clone(),
+    }
 }
 
 /// The unsaved input of a form, with a draft for each field.
@@ -104,4 +181,22 @@ fn remove(key: &str) {
 
 fn storage() -> Option<web_sys::Storage> {
     web_sys::window()?.session_storage().ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_without_input_follow_the_saved_values() {
+        let json = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+        let base = json(r#"{"open": true, "days": "30", "mail": {"subject": "Hello", "text": "x"}}"#);
+        let typed = json(r#"{"open": true, "days": "7", "mail": {"subject": "Hello", "text": "y"}}"#);
+        let saved = json(r#"{"open": false, "days": "60", "mail": {"subject": "Welcome", "text": "x"}}"#);
+        let followed = json(r#"{"open": false, "days": "7", "mail": {"subject": "Welcome", "text": "y"}}"#);
+        assert_eq!(rebase(&typed, &base, &saved), followed);
+        assert_eq!(rebase(&base, &base, &saved), saved);
+        assert_eq!(changes_between(&base, &typed), Some(json(r#"{"days": "7", "mail": {"text": "y"}}"#)));
+        assert_eq!(changes_between(&base, &base), None, "nothing to store");
+    }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage,
-  shown, url,
+  refusal, shown, url,
 } from "./support.mjs";
 
 test("a key is created, shown once, and revoked", async (t) => {
@@ -36,6 +36,24 @@ test("a key is created, shown once, and revoked", async (t) => {
   await hidden(row);
   await page.getByRole("switch", { name: "Show ended keys" }).check();
   await shown(row.getByText("Revoked"));
+});
+
+test("new keys are shown with a message if the API URL could not be loaded", async (t) => {
+  const { id } = await createProject("no api url");
+  const page = await openPage(t);
+  await page.route("**/admin/v1/system", (route) => route.fulfill(refusal(500, "Not now.")));
+  await page.goto(`${url}/projects/${id}/keys`);
+  await button(page, "New key").click();
+  const form = page.getByRole("dialog", { name: "New key" });
+  await form.getByRole("textbox", { name: "Name" }).fill("server");
+  await form.getByRole("radio", { name: /Secret/ }).check();
+  await form.getByRole("button", { name: "Create key" }).click();
+  const store = page.getByRole("dialog", { name: "Store your key" });
+  await shown(store.getByRole("alert").filter({ hasText: "The API URL could not be loaded" }));
+  await page.unroute("**/admin/v1/system");
+  await store.getByRole("button", { name: "Try again" }).click();
+  await hidden(store.getByRole("alert"));
+  await shown(store.getByText("ATLASHUB_API_URL=http"));
 });
 
 // Sends a request with a key to the public API, as an app does. Returns the status of the response.

@@ -179,6 +179,28 @@ test("an item that needs attention shows the reason and can be snoozed", async (
   }
 });
 
+test("snoozed items are not counted, and the focus moves to the next item", async (t) => {
+  const project = await createProject("snoozed");
+  const page = await openPage(t);
+  const second = { ...failingJob(project), id: "job-failing:2", title: "Nightly export", reason: "No space." };
+  const overview = await overviewWith({ attention: [failingJob(project), second] });
+  await page.route("**/admin/v1/overview", (route) => route.fulfill({ json: overview }));
+  await page.goto(`${url}/`);
+  const region = page.getByRole("region", { name: "Needs attention" });
+  await shown(page.getByText("· 2 items need attention"));
+  const snooze = async (index) => {
+    await region.getByRole("button", { name: "Snooze" }).nth(index).press("Enter");
+    await shown(page.locator("[role=menuitem]:focus"));
+    await page.keyboard.press("Enter");
+  };
+  await snooze(0);
+  await shown(page.getByText("· 1 item needs attention"));
+  await shown(region.locator("[aria-haspopup=menu]:focus"));
+  await snooze(0);
+  await hidden(page.getByText(/items? needs? attention/));
+  await shown(region.locator("button:focus").filter({ hasText: "Show snoozed" }));
+});
+
 test("only the part that failed shows an error", async (t) => {
   await createProject("parts");
   const page = await openPage(t);

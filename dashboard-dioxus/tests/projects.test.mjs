@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage,
-  shown, url,
+  refusal, shown, url,
 } from "./support.mjs";
 
 test("a new project shows its keys once", async (t) => {
@@ -131,6 +131,19 @@ test("a name in use is refused when the field loses the focus, and the text stay
   await page.goto(`${url}/projects`);
   await page.goto(`${url}/projects/new`);
   await eventually(async () => (await field.inputValue()) === "half a name");
+});
+
+test("snippets are not shown without the API URL", async (t) => {
+  const { id } = await createProject("no api url");
+  const page = await openPage(t);
+  await page.route("**/admin/v1/system", (route) => route.fulfill(refusal(500, "Not now.")));
+  await page.goto(`${url}/projects/${id}`);
+  const connect = page.getByRole("region", { name: "Connect" });
+  await shown(connect.getByRole("alert").filter({ hasText: "The API URL could not be loaded." }));
+  assert.equal(await connect.getByRole("button", { name: "Copy snippet" }).count(), 0);
+  await page.unroute("**/admin/v1/system");
+  await connect.getByRole("button", { name: "Try again" }).click();
+  await shown(connect.getByText("ATLASHUB_API_URL=http"));
 });
 
 test("the page of a project shows how to connect an app", async (t) => {

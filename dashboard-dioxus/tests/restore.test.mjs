@@ -134,6 +134,42 @@ test("failed upload of an archive is repeated without another choice of the file
   assert.match(signed[1], /^\/[0-9a-f-]{36}\/sign$/, "the same upload was signed again");
 });
 
+test("upload of an archive continues on other pages, and can be cancelled", async (t) => {
+  const source = await createProject("source", TABLES);
+  const target = await createProject("continued");
+  const backup = await backUp(source.id);
+  const { downloadUrl } = await admin("POST", `/backups/${backup.id}/download`, {});
+  const buffer = Buffer.from(await (await fetch(downloadUrl)).arrayBuffer());
+  const page = await openPage(t, { origins: ["http://127.0.0.1"] });
+  await page.goto(toolsOf(target.id));
+  const choose = () =>
+    page.locator("#restore-file").setInputFiles({ name: "source.dump", mimeType: "", buffer });
+  const asksBeforeClosing = () =>
+    page.evaluate(() => !dispatchEvent(new Event("beforeunload", { cancelable: true })));
+  await shown(button(page, "Restore from a file"));
+  let held = [];
+  await page.route((to) => to.origin !== new URL(page.url()).origin, (route) => held.push(route));
+  await choose();
+  await eventually(() => held.length === 1, "the upload");
+  assert.ok(await asksBeforeClosing());
+  await button(page, "Cancel upload").click();
+  await shown(button(page, "Restore from a file"));
+  assert.ok(!(await asksBeforeClosing()));
+  assert.equal(await page.getByRole("alert").count(), 0);
+
+  held = [];
+  await choose();
+  await eventually(() => held.length === 1, "the second upload");
+  await page.getByRole("navigation", { name: "Project" }).getByRole("link", { name: "API keys" }).click();
+  await shown(heading(page, "API keys"));
+  await held[0].continue();
+  await shown(page.getByText("The archive was uploaded"));
+  await page.getByRole("link", { name: "Open plan" }).click();
+  await shown(steps(page).getByRole("heading", { name: /^Uploaded archive/ }));
+  assert.equal((await admin("GET", `/restores?projectId=${target.id}`)).items.length, 1);
+  assert.ok(!(await asksBeforeClosing()));
+});
+
 test("identity of an encrypted file is asked for before it is uploaded", async (t) => {
   const { id } = await createProject("encrypted");
   const page = await openPage(t, { origins: ["http://127.0.0.1"] });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, createProject, openPage, shown, url } from "./support.mjs";
+import { button, createProject, openPage, refusal, shown, url } from "./support.mjs";
 
 test("form of a row says once, at the field, how to write a date", async (t) => {
   const { id } = await createProject("form", ["create table events (id int primary key, day date not null)"]);
@@ -22,4 +22,22 @@ test("form of a row says once, at the field, how to write a date", async (t) => 
   await shown(form.getByRole("alert").getByText("The row was not created. The field says why."));
   const words = await form.innerText();
   assert.ok(!words.includes("`") && !words.includes("%2B"), words);
+});
+
+test("referring rows that could not be counted are not shown as none", async (t) => {
+  const { id } = await createProject("referred", [
+    "create table authors (id int primary key)",
+    "create table books (id int primary key, author int references authors)",
+    "insert into authors values (1)",
+    "insert into books values (1, 1), (2, 1)",
+  ]);
+  const page = await openPage(t);
+  const counts = "**/tables/books/rows?*count=exact*";
+  await page.route(counts, (route) => route.fulfill(refusal(500, "Not now.")));
+  await page.goto(`${url}/projects/${id}/tables?table=authors&row=1`);
+  const references = page.getByRole("region", { name: "Referenced by" });
+  await shown(references.getByRole("link", { name: "books.author Not counted" }));
+  await page.unroute(counts);
+  await page.reload();
+  await shown(references.getByRole("link", { name: "books.author 2 rows" }));
 });

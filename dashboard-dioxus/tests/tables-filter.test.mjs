@@ -41,6 +41,24 @@ test("conditions without a value are not applied", async (t) => {
   await shown(cell(page, "Solaris"));
 });
 
+test("contains finds % and _ as characters, and a pattern stays a pattern", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", where: "ilike.title=sol%" });
+  const dialog = page.getByRole("dialog", { name: "Filter" });
+  await shown(cell(page, "Solaris"));
+  await button(page, "Filter").click();
+  await dialog.getByRole("button", { name: "Apply filters" }).click();
+  await hidden(dialog);
+  assert.deepEqual(filters(page), ["ilike.title=sol%"]);
+  await button(page, "Filter").click();
+  await dialog.getByRole("combobox", { name: "Operator" }).selectOption({ label: "contains" });
+  await dialog.getByRole("textbox", { name: "Value" }).fill("l%r_s");
+  await dialog.getByRole("button", { name: "Apply filters" }).click();
+  await shown(button(page, "Edit filter title contains l%r_s"));
+  assert.deepEqual(filters(page), ["ilike.title=%l\\%r\\_s%"]);
+  await hidden(cell(page, "Solaris"));
+});
+
 test("a refused filter shows no rows, and is not a recent filter", async (t) => {
   const project = await withTables("books");
   const page = await openTable(t, project, { table: "books", order: "id" });

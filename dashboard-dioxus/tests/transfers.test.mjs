@@ -156,6 +156,17 @@ test("choices that the server refuses are marked at their fields", async (t) => 
   await shown(result(page, "Imported 1 row"));
 });
 
+test("import does not start while the other delimiter is missing or invalid", async (t) => {
+  const { id } = await createProject("delimiter", BOOKS);
+  const page = await upload(t, id, "books", "new.csv", GOOD);
+  await steps(page).getByRole("combobox", { name: "Delimiter" }).selectOption({ label: "Other" });
+  for (const text of ["", "::"]) {
+    await steps(page).getByRole("textbox", { name: "Other delimiter" }).fill(text);
+    await button(steps(page), "Import").click();
+    await shown(page.locator("[aria-label='Other delimiter'][aria-invalid=true]:focus"));
+  }
+});
+
 test("choices for an import survive a reload", async (t) => {
   const { id } = await createProject("reload", BOOKS);
   const page = await upload(t, id, "books", "bars.csv", csv("7|Ubik|NULL"));

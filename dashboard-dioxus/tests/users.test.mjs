@@ -229,6 +229,31 @@ test("deletion counts the rows that refer to the user, and needs the address", a
   await hidden(row(page, "fay@example.com"));
 });
 
+test("a confirmed deletion can't be closed before its result is known", async (t) => {
+  const { id } = await withUsers("kim@example.com");
+  const page = await openPage(t);
+  await page.goto(usersOf(id));
+  await choose(page, "kim@example.com", "Delete user");
+  const dialog = page.getByRole("dialog", { name: "Delete user" });
+  await dialog.getByRole("textbox").fill("kim@example.com");
+  let release;
+  const released = new Promise((resolve) => {
+    release = resolve;
+  });
+  await page.route(`**/projects/${id}/users/*`, async (route) => {
+    if (route.request().method() === "DELETE") await released;
+    await route.continue();
+  });
+  await dialog.getByRole("button", { name: "Delete user" }).click();
+  assert.ok(await dialog.getByRole("button", { name: "Cancel" }).isDisabled());
+  await page.keyboard.press("Escape");
+  assert.ok(await dialog.isVisible());
+  release();
+  await shown(page.getByText("User deleted"));
+  await hidden(dialog);
+  await hidden(row(page, "kim@example.com"));
+});
+
 test("settings are saved, and text in place of a number is refused", async (t) => {
   const { id } = await withUsers();
   const page = await openPage(t);
@@ -246,6 +271,26 @@ test("settings are saved, and text in place of a number is refused", async (t) =
   assert.deepEqual(
     { allowSignup, allowMagicLink, magicLinkPath },
     { allowSignup: false, allowMagicLink: true, magicLinkPath: "/enter" },
+  );
+});
+
+test("saving a setting takes back nothing that another tab has saved in the meantime", async (t) => {
+  const { id } = await withUsers();
+  const page = await openPage(t);
+  await page.goto(usersOf(id, "?tab=settings"));
+  await page.getByLabel("Minimum password length (characters)").fill("10");
+  await page.getByLabel("Issuer").fill("https://app.example.com");
+  await admin("PATCH", `/projects/${id}/auth`, { allowSignup: false });
+  const signUp = page.getByRole("switch", { name: "Sign-up is open" });
+  await eventually(async () => !(await signUp.isChecked()), "the setting of the other tab");
+  await page.reload();
+  assert.equal(await page.getByLabel("Minimum password length (characters)").inputValue(), "10");
+  await button(page, "Save settings").click();
+  await shown(page.getByText("Settings saved"));
+  const { allowSignup, passwordMinLength, issuer } = await admin("GET", `/projects/${id}/auth`);
+  assert.deepEqual(
+    { allowSignup, passwordMinLength, issuer },
+    { allowSignup: false, passwordMinLength: 10, issuer: "https://app.example.com" },
   );
 });
 

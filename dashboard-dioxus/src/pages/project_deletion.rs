@@ -120,6 +120,7 @@ fn DeleteDialog(project: Project, on_close: EventHandler<()>) -> Element {
             description,
             typed: Some(project.name.clone()),
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_confirm: confirm,
             on_close: move |()| on_close.call(()),

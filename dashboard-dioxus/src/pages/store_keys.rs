@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     address,
-    remote::{SystemBrief, use_remote},
-    ui::{CopyButton, Dialog, Icon, IconName},
+    remote::{RemoteState, SystemBrief, use_remote},
+    ui::{CodeText, CopyButton, Dialog, Icon, IconName, Mark, Shape},
 };
 
 /// New keys, which are shown only once.
@@ -62,8 +62,12 @@ pub fn NewKeysDialog() -> Element {
 
 #[component]
 fn StoreKeys(keys: NewKeys) -> Element {
-    let system = use_remote::<SystemBrief>(use_signal(|| "/system".to_owned()).into());
-    let api_url = system.value().map(|system| system.public_url).unwrap_or_default();
+    let mut system = use_remote::<SystemBrief>(use_signal(|| "/system".to_owned()).into());
+    let (api_url, url_failure) = match system.state() {
+        RemoteState::Ready(system) => (system.public_url, None),
+        RemoteState::Failed(failure) => (String::new(), Some(failure.message())),
+        RemoteState::Loading => (String::new(), None),
+    };
     let allows_no_origins = use_allows_no_origins(use_signal(|| keys.project.clone()).into());
     let mut stored = use_signal(|| false);
     let title = if keys.secret.is_some() && keys.publishable.is_some() { "Store your keys" } else { "Store your key" };
@@ -134,6 +138,16 @@ fn StoreKeys(keys: NewKeys) -> Element {
                         }
                         AllowLocal { project: keys.project.clone() }
                     }
+                }
+            }
+            if let Some(failure) = url_failure {
+                div { class: "banner t-warning", role: "alert",
+                    Mark { shape: Shape::Attention }
+                    p {
+                        "The API URL could not be loaded, so it is missing in the lines below. "
+                        CodeText { text: failure }
+                    }
+                    button { class: "btn btn-s", r#type: "button", onclick: move |_| system.refresh(), "Try again" }
                 }
             }
             div { class: "code",

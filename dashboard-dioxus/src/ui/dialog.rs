@@ -207,7 +207,8 @@ pub fn Confirm(
     #[props(default)]
     typed: Option<String>,
     busy: bool,
-    /// Whether the dialog can be closed. False while a request is in progress whose result must not be lost.
+    /// Whether the dialog can be closed. False while a request is in progress: closing the dialog would end its task,
+    /// and its result would be lost.
     #[props(default = true)]
     closable: bool,
     #[props(default)] failure: Option<String>,

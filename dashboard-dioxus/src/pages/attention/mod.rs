@@ -10,12 +10,17 @@ use dioxus::prelude::*;
 
 use super::run_message::{self, Work};
 use crate::{
+    dom,
     remote::{self, Method},
     text,
     ui::{IconName, Link, Mark, Menu, MenuItem, Shape, messages},
 };
+pub(super) use snooze::is_snoozed;
 use words::Act;
 pub(super) use words::is_of_unheard_backups;
+
+/// Id of the region.
+const REGION: &str = "needs-attention";
 
 /// The region "Needs attention".
 #[component]
@@ -27,14 +32,13 @@ pub(super) fn NeedsAttention(
     #[props(default = true)]
     with_project: bool,
 ) -> Element {
-    let mut snoozed = use_signal(snooze::load);
     let mut show_all = use_signal(|| false);
-    let now = text::now();
-    let is_hidden = |item: &Attention| item.can_snooze && snoozed.read().is_hidden(&item.id, now);
+    use_effect(snooze::read_again);
+    let is_hidden = |item: &Attention| item.can_snooze && is_snoozed(&item.id);
     let hidden = items.iter().filter(|item| is_hidden(item)).count();
     let shown: Vec<Attention> = items.iter().filter(|item| show_all() || !is_hidden(item)).cloned().collect();
     rsx! {
-        section { class: "section first-phone", "aria-label": "Needs attention",
+        section { id: REGION, class: "section first-phone", "aria-label": "Needs attention",
             if items.is_empty() {
                 {when_empty}
             } else if !shown.is_empty() {
@@ -43,16 +47,16 @@ pub(super) fn NeedsAttention(
                     span { class: "label", "{shown.len()}" }
                 }
                 ul { class: "items",
-                    for item in shown {
+                    for (index, item) in shown.into_iter().enumerate() {
                         Item {
                             key: "{item.id}",
                             item: item.clone(),
                             with_project,
                             on_snooze: move |days| {
                                 let until = text::now() + chrono::Duration::days(days);
-                                snoozed.write().hide(&item.id, until);
-                                snooze::store(&snoozed.peek());
+                                snooze::snooze(&item.id, until);
                                 messages::show(if days == 1 { "Snoozed for 1 day" } else { "Snoozed for 7 days" });
+                                spawn(focus_next(index));
                             },
                         }
                     }
@@ -70,6 +74,16 @@ pub(super) fn NeedsAttention(
                 }
             }
         }
+    }
+}
+
+/// Moves the focus from a removed item to the button "Snooze" of the item after it, or else to the button that shows
+/// the snoozed items.
+async fn focus_next(index: usize) {
+    dom::next_frame().await;
+    let is_lost = dom::active_element().is_none_or(|active| active.tag_name() == "BODY");
+    if is_lost && !dom::focus(&format!("#{REGION} .item:nth-child({}) [aria-haspopup=menu]", index + 1)) {
+        dom::focus(&format!("#{REGION} > p button"));
     }
 }
 

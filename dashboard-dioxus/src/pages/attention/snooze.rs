@@ -3,22 +3,53 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use dioxus::prelude::*;
 
 /// Key in `localStorage`.
 const KEY: &str = "snoozed";
 
 /// Items that are hidden for a while, by their id. Stored in this browser only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Snoozed(BTreeMap<String, i64>);
+struct Snoozed(BTreeMap<String, i64>);
+
+static SNOOZED: GlobalSignal<Snoozed> = Signal::global(load);
+
+/// Returns whether an item is hidden now, and subscribes the caller.
+pub(in crate::pages) fn is_snoozed(id: &str) -> bool {
+    SNOOZED.read().is_hidden(id, crate::text::now())
+}
+
+/// Hides an item until a time.
+pub(super) fn snooze(id: &str, until: DateTime<Utc>) {
+    let mut snoozed = merged();
+    snoozed.hide(id, until);
+    store(&snoozed);
+    *SNOOZED.write() = snoozed;
+}
+
+/// Reads the hidden items again, because another tab may have changed them.
+pub(super) fn read_again() {
+    let snoozed = merged();
+    if *SNOOZED.peek() != snoozed {
+        *SNOOZED.write() = snoozed;
+    }
+}
+
+/// Returns the items that this tab or another one has hidden.
+fn merged() -> Snoozed {
+    let mut snoozed = SNOOZED.peek().clone();
+    snoozed.0.extend(load().0);
+    snoozed
+}
 
 impl Snoozed {
     /// Returns whether the item is hidden at a time.
-    pub(super) fn is_hidden(&self, id: &str, now: DateTime<Utc>) -> bool {
+    fn is_hidden(&self, id: &str, now: DateTime<Utc>) -> bool {
         self.0.get(id).is_some_and(|until| *until > now.timestamp())
     }
 
     /// Hides the item until a time.
-    pub(super) fn hide(&mut self, id: &str, until: DateTime<Utc>) {
+    fn hide(&mut self, id: &str, until: DateTime<Utc>) {
         self.0.insert(id.to_owned(), until.timestamp());
     }
 
@@ -30,13 +61,13 @@ impl Snoozed {
 }
 
 /// Reads the hidden items that have not expired.
-pub(super) fn load() -> Snoozed {
+fn load() -> Snoozed {
     let text = storage().and_then(|storage| storage.get_item(KEY).ok().flatten()).unwrap_or_default();
     Snoozed::parse(&text, crate::text::now())
 }
 
-/// Stores the hidden items. If the browser's storage is off, they stay hidden only while the list is on the page.
-pub(super) fn store(snoozed: &Snoozed) {
+/// Stores the hidden items. If the browser's storage is off, they stay hidden only until the dashboard is loaded again.
+fn store(snoozed: &Snoozed) {
     if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(&snoozed.0)) {
         let _ = storage.set_item(KEY, &text);
     }

@@ -14,7 +14,7 @@ mod words;
 use api_types::{AuditEntry, Page as ApiPage};
 use dioxus::prelude::*;
 
-use super::cursor_paging::page_size;
+use super::cursor_paging::{CursorPaging, EmptyPage, page_size};
 use crate::{
     address,
     frame::page::Page,
@@ -84,6 +84,9 @@ fn Entries(path: ReadSignal<String>, interval: u32, is_filtered: bool, open_entr
         RemoteState::Failed(failure) => rsx! {
             ErrorBox { what: "Audit entries could not be loaded.", failure, on_retry: move |()| entries.refresh() }
         },
+        RemoteState::Ready(page) if page.items.is_empty() && address::parameter("after").is_some() => rsx! {
+            EmptyPage { entries: "audit entries" }
+        },
         RemoteState::Ready(page) if page.items.is_empty() && is_filtered => rsx! {
             Empty { title: "No entry matches", text: "A job of the plugin cleanup may have removed older entries.",
                 button { class: "btn", r#type: "button", onclick: |_| filters::clear(), "Clear filters" }
@@ -94,7 +97,7 @@ fn Entries(path: ReadSignal<String>, interval: u32, is_filtered: bool, open_entr
         },
         RemoteState::Ready(page) => rsx! {
             EntryList { entries: page.items.clone(), open: open_entry.clone() }
-            super::cursor_paging::CursorPaging {
+            CursorPaging {
                 shown: page.items.len(),
                 next_cursor: page.next_cursor,
                 updated_at: entries.updated_at(),

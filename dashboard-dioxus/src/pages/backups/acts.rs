@@ -175,6 +175,7 @@ fn DeleteDialog(backup: Backup, on_close: EventHandler<()>) -> Element {
             typed: is_last.then(|| name.clone()),
             // Until the other backups are counted, the dialog can't describe the loss.
             busy: busy() || good.is_none(),
+            closable: !busy(),
             failure: failure().or(uncounted),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {

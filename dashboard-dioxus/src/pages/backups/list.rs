@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use super::{
     super::{
-        cursor_paging::{CursorPaging, page_size},
+        cursor_paging::{CursorPaging, EmptyPage, page_size},
         jobs::ParameterFilter,
         restore::ChooseProject,
     },
@@ -75,6 +75,7 @@ pub(super) fn BackupList(
             ErrorBox { what: "Backups could not be loaded.", failure, on_retry: move |()| backups.refresh() }
         },
         RemoteState::Ready(_) if !has_list => rsx! { NoBackups { live, is_fixed } },
+        RemoteState::Ready(_) if is_empty && after.is_some() => rsx! { EmptyPage { entries: "backups" } },
         RemoteState::Ready(_) if shown.is_empty() => rsx! {
             Empty {
                 title: "No backup matches",

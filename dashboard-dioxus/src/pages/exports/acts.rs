@@ -78,6 +78,7 @@ pub(super) fn DeleteExport(export: Export, on_close: EventHandler<()>) -> Elemen
             act: "Delete export",
             description,
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {

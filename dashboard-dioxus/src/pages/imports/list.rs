@@ -143,6 +143,7 @@ fn DeleteImport(import: Import, on_close: EventHandler<()>) -> Element {
             act: "Delete import",
             description,
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {

@@ -22,6 +22,10 @@ pub(super) struct Preview {
     /// The reason why the file can't be read with the owner's settings.
     pub(super) failure: Signal<Option<Failure>>,
     pub(super) is_loading: Signal<bool>,
+    /// Whether the owner types a delimiter that is not in the list.
+    is_other_delimiter: Signal<bool>,
+    /// The reason why the typed delimiter can't be used.
+    delimiter_problem: Signal<Option<&'static str>>,
     /// Incremented to read the preview again.
     generation: Signal<u32>,
 }
@@ -30,6 +34,18 @@ impl Preview {
     /// Returns whether the server refused this setting.
     fn refuses(self, setting: &str) -> bool {
         self.failure.read().as_ref().and_then(Failure::field) == Some(setting)
+    }
+
+    /// Returns whether the owner has chosen to type a delimiter, and has not typed a valid one. Marks the field then.
+    pub(super) fn lacks_delimiter(self, draft: &Draft) -> bool {
+        if !*self.is_other_delimiter.peek() {
+            return false;
+        }
+        let mut problem = self.delimiter_problem;
+        if problem.peek().is_none() && !has_other_delimiter(draft) {
+            problem.set(Some(DELIMITER_PROBLEM));
+        }
+        problem.peek().is_some()
     }
 
     pub(super) fn refresh(self) {
@@ -46,6 +62,8 @@ pub(super) fn use_preview(import: &str, draft: Signal<Draft>) -> Preview {
         known: use_signal(|| None),
         failure: use_signal(|| None),
         is_loading: use_signal(|| true),
+        is_other_delimiter: use_signal(|| has_other_delimiter(&draft.peek())),
+        delimiter_problem: use_signal(|| None),
         generation: use_signal(|| 0),
     };
     use_resource(move || {
@@ -69,6 +87,12 @@ pub(super) fn use_preview(import: &str, draft: Signal<Draft>) -> Preview {
 
 const DELIMITERS: [(&str, &str); 4] = [(",", "Comma"), (";", "Semicolon"), ("\t", "Tab"), ("|", "Vertical bar")];
 const OTHER: &str = "other";
+const DELIMITER_PROBLEM: &str = "Enter one ASCII character that is not a quote.";
+
+/// Returns whether the owner has typed a delimiter that is not in the list.
+fn has_other_delimiter(draft: &Draft) -> bool {
+    draft.delimiter.as_ref().is_some_and(|own| !DELIMITERS.iter().any(|(known, _)| known == own))
+}
 
 fn delimiter_in_words(delimiter: &str) -> String {
     let named = DELIMITERS.iter().find(|(known, _)| *known == delimiter);
@@ -132,12 +156,10 @@ pub(super) fn FileSettings(format: ImportFormat, preview: Preview, draft: Signal
 #[component]
 fn DelimiterField(preview: Preview, draft: Signal<Draft>) -> Element {
     let mut draft = draft;
-    let mut is_other = use_signal(|| {
-        draft.peek().delimiter.as_ref().is_some_and(|own| !DELIMITERS.iter().any(|(known, _)| known == own))
-    });
-    let mut problem = use_signal(|| None::<&'static str>);
+    let Preview { is_other_delimiter: mut is_other, delimiter_problem: mut problem, .. } = preview;
     let detected = preview.known.read().as_ref().and_then(|known| known.delimiter.clone());
     let own = draft.read().delimiter.clone();
+    let other = own.clone().filter(|_| has_other_delimiter(&draft.read())).unwrap_or_default();
     let detected = match (&own, detected) {
         (None, Some(delimiter)) => format!("{} (detected)", delimiter_in_words(&delimiter)),
         _ => "Detect".to_owned(),
@@ -172,7 +194,7 @@ fn DelimiterField(preview: Preview, draft: Signal<Draft>) -> Element {
                     "aria-invalid": if problem().is_some() { "true" },
                     "aria-describedby": if problem().is_some() { "import-delimiter-error" },
                     autocomplete: "off",
-                    value: own.filter(|own| !DELIMITERS.iter().any(|(known, _)| known == own)).unwrap_or_default(),
+                    value: other,
                     onchange: move |event| {
                         let text = event.value();
                         let mut letters = text.chars();
@@ -181,7 +203,7 @@ fn DelimiterField(preview: Preview, draft: Signal<Draft>) -> Element {
                                 problem.set(None);
                                 draft.write().delimiter = Some(text);
                             }
-                            _ => problem.set(Some("Enter one ASCII character that is not a quote.")),
+                            _ => problem.set(Some(DELIMITER_PROBLEM)),
                         }
                     },
                 }

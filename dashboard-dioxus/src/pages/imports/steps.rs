@@ -155,9 +155,13 @@ fn Apply(
     let start = {
         let (import, plan, table) = (import.clone(), plan.clone(), table.clone());
         use_callback(move |dry_run: bool| {
-            if !plan.is_valid() || preview.failure.peek().is_some() {
+            let lacks_delimiter = preview.lacks_delimiter(&draft.peek());
+            if lacks_delimiter || !plan.is_valid() || preview.failure.peek().is_some() {
                 problem.set(Some("Correct the marked fields first.".to_owned()));
-                dom::focus(".import-steps [aria-invalid=true]");
+                spawn(async {
+                    dom::next_frame().await;
+                    dom::focus(".import-steps [aria-invalid=true]");
+                });
                 return;
             }
             let request = plan.request(&draft.peek(), import.format, &table, dry_run);

@@ -155,6 +155,7 @@ fn DeleteDialog(job: Job, leaves_page: bool, on_close: EventHandler<()>) -> Elem
             act: "Delete job",
             description: "{job.name}: {lost} This can't be undone.",
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {

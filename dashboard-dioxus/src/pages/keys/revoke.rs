@@ -42,6 +42,7 @@ pub(super) fn RevokeKey(
             description: "{named}: {used} Requests with it fail within a second. This can't be undone.{last}",
             typed: is_recent.then(|| api_key.name.clone()),
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_confirm: move |()| {
                 let path = path.clone();

@@ -131,6 +131,7 @@ fn DeleteChannel(channel: NotificationChannel, on_close: EventHandler<()>) -> El
             act: "Delete channel",
             description: "{channel.name} gets no more messages. Messages that are waiting for it are discarded.",
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_confirm: move |()| {
                 let (path, id) = (path.clone(), channel.id.clone());

@@ -8,10 +8,10 @@ mod facts;
 
 use api_types::Overview as OverviewData;
 use dioxus::prelude::*;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
 use super::{
-    attention::NeedsAttention,
+    attention::{NeedsAttention, is_snoozed},
     new_project::{CreateForm, is_creating},
     recent_runs::RecentRuns,
 };
@@ -34,7 +34,15 @@ const SHOWN_RUNS: usize = 20;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct OverviewBrief {
     facts: FactsBrief,
-    attention: Vec<IgnoredAny>,
+    attention: Vec<ItemBrief>,
+}
+
+/// Part of [`api_types::Attention`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct ItemBrief {
+    id: String,
+    #[serde(rename = "canSnooze")]
+    can_snooze: bool,
 }
 
 /// Part of [`api_types::OverviewFacts`].
@@ -55,7 +63,7 @@ pub fn Overview() -> Element {
             return rsx! { lazy::FirstProject {} };
         }
         RemoteState::Ready(data) => (
-            match data.attention.len() {
+            match data.attention.iter().filter(|item| !(item.can_snooze && is_snoozed(&item.id))).count() {
                 0 => text::day_and_time(text::now()),
                 1 => format!("{} · 1 item needs attention", text::day_and_time(text::now())),
                 count => format!("{} · {count} items need attention", text::day_and_time(text::now())),

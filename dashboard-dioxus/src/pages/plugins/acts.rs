@@ -57,6 +57,7 @@ fn RevokeDialog(plugin: Plugin, on_close: EventHandler<()>) -> Element {
             act: "Revoke plugin",
             description: "{plugin.name}: {lost(&plugin)} This file is not loaded again unless you approve it.",
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {
@@ -109,6 +110,7 @@ fn ForgetDialog(plugin: Plugin, on_close: EventHandler<()>) -> Element {
             act: "Forget plugin",
             description,
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {

@@ -257,6 +257,7 @@ fn RevokeKey(trusted: TrustedKey, plugins: Vec<Plugin>, on_close: EventHandler<(
             description: "{trusted.name}: {lost}{ends} A revoked key can't be trusted again.",
             typed: (trusted.first_party || !stopped.is_empty()).then(|| trusted.name.clone()),
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use crate::{
     pages::{allowed_origins::NoOriginsNote, code_tabs::CodeTabs},
-    remote::use_remote,
-    ui::CopyButton,
+    remote::{RemoteState, use_remote},
+    ui::{CopyButton, ErrorBox},
 };
 
 /// The fields of a table that the snippets need.
@@ -94,39 +94,52 @@ fn load_function(url: &str, key: &str, path: &str) -> String {
 /// The region "Connect".
 #[component]
 pub(super) fn Connect(project: String) -> Element {
-    let chosen = use_signal(|| 0_usize);
-    let snippet = Snippet::ALL.get(chosen()).copied().unwrap_or(Snippet::Env);
-    let system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
+    let mut system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
     let tables = use_remote::<ApiPage<NamedTable>>(use_signal(|| format!("/projects/{project}/tables?limit=1")).into());
-    let api_url = system.value().map(|system| system.public_url).unwrap_or_default();
     let table = tables.value().and_then(|page| page.items.into_iter().next()).map(|table| table.name);
-    let blocks = snippet.blocks(&api_url, table.as_deref());
+    let code = match system.state() {
+        RemoteState::Loading => rsx! { div { class: "late", "aria-busy": "true", span { class: "sk" } } },
+        RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "The API URL could not be loaded.", failure, on_retry: move |()| system.refresh() }
+        },
+        RemoteState::Ready(system) => rsx! { Snippets { api_url: system.public_url, table } },
+    };
     rsx! {
         section { class: "section", "aria-label": "Connect",
             div { class: "section-head", h2 { "Connect" } }
-            div { class: "code connect",
-                div { class: "row connect-head",
-                    CodeTabs {
-                        name: "Connect", id: "connect", labels: Snippet::ALL.map(Snippet::label).to_vec(), chosen,
-                    }
-                    if let [Block { title: "", copy, text }] = blocks.as_slice() {
-                        CopyButton { name: *copy, text: text.clone() }
-                    }
+            {code}
+            NoOriginsNote { project }
+        }
+    }
+}
+
+#[component]
+fn Snippets(api_url: String, table: Option<String>) -> Element {
+    let chosen = use_signal(|| 0_usize);
+    let snippet = Snippet::ALL.get(chosen()).copied().unwrap_or(Snippet::Env);
+    let blocks = snippet.blocks(&api_url, table.as_deref());
+    rsx! {
+        div { class: "code connect",
+            div { class: "row connect-head",
+                CodeTabs {
+                    name: "Connect", id: "connect", labels: Snippet::ALL.map(Snippet::label).to_vec(), chosen,
                 }
-                div { id: "connect-panel", role: "tabpanel", "aria-label": snippet.label(),
-                    for block in blocks {
-                        if !block.title.is_empty() {
-                            div { class: "code-head",
-                                span { class: "grow", "{block.title}" }
-                                CopyButton { name: block.copy, text: block.text.clone() }
-                            }
-                        }
-                        // Focusable, so that the keyboard can scroll it.
-                        pre { tabindex: "0", "{block.text}" }
-                    }
+                if let [Block { title: "", copy, text }] = blocks.as_slice() {
+                    CopyButton { name: *copy, text: text.clone() }
                 }
             }
-            NoOriginsNote { project }
+            div { id: "connect-panel", role: "tabpanel", "aria-label": snippet.label(),
+                for block in blocks {
+                    if !block.title.is_empty() {
+                        div { class: "code-head",
+                            span { class: "grow", "{block.title}" }
+                            CopyButton { name: block.copy, text: block.text.clone() }
+                        }
+                    }
+                    // Focusable, so that the keyboard can scroll it.
+                    pre { tabindex: "0", "{block.text}" }
+                }
+            }
         }
     }
 }

@@ -141,6 +141,7 @@ pub(super) fn RollBack(
                               stay in the restored database, which is kept.",
                 typed: name.clone(),
                 busy: busy(),
+                closable: !busy(),
                 failure: failure(),
                 on_confirm: move |()| {
                     let path = path.clone();
@@ -191,6 +192,7 @@ pub(super) fn RemoveKept(restore: Restore, #[props(default)] is_small: bool, on_
                 act: "Remove kept database",
                 description: "{kept} will be permanently dropped. {lost}",
                 busy: busy(),
+                closable: !busy(),
                 failure: failure(),
                 on_confirm: move |()| {
                     let path = path.clone();

@@ -1,14 +1,15 @@
 //! Restores on `/projects/<id>/database`: from a backup or an uploaded archive to a restored database.
 //!
-//! [`choose`] is the dialog "Restore…" of a backup, and [`upload`] is the button that uploads an archive. Both create a
-//! plan. [`identity`] is the field for the identity that opens an encrypted backup. [`steps`] shows the [`plan`], asks
-//! for the project's name, follows the run and offers the rollback. [`list`] shows the restores of the project.
-//! [`words`] contains texts about restores.
+//! [`choose`] is the dialog "Restore…" of a backup, and [`upload`] is the button that uploads an archive, with
+//! [`sending`]. Both create a plan. [`identity`] is the field for the identity that opens an encrypted backup.
+//! [`steps`] shows the [`plan`], asks for the project's name, follows the run and offers the rollback. [`list`] shows
+//! the restores of the project. [`words`] contains texts about restores.
 
 mod choose;
 mod identity;
 mod list;
 mod plan;
+mod sending;
 mod steps;
 mod upload;
 mod words;

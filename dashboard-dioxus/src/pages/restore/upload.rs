@@ -3,7 +3,6 @@
 //! Asks for the identity of an encrypted archive before the upload, so that a missing identity does not cost an upload
 //! of up to 5 GiB.
 
-use api_types::{PlanUploadRestore, Restore, SignRestoreUpload, SignedRestoreUpload};
 use dioxus::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, File};
@@ -11,83 +10,76 @@ use web_sys::{Blob, File};
 use super::{
     identity::{IdentityField, identity_of},
     restore_address,
+    sending::{self, Archive, FIELD, Problem, State},
 };
 use crate::{
     address, dom,
-    pages::storage::upload::{Stop, chosen_files, send_file},
-    remote::{self, Failure, Method},
+    pages::storage::upload::chosen_files,
     text,
     ui::{CodeText, Dialog, Icon, IconName, Mark, Shape},
 };
 
-const FIELD: &str = "restore-file";
 /// The beginning of a file in the age format.
 const AGE_MAGIC: &[u8] = b"age-encryption.org/v1\n";
 
-/// An archive that the owner chose.
-#[derive(Debug, Clone, PartialEq)]
-struct Archive {
-    file: File,
-    is_encrypted: bool,
-    /// Id of its upload, once a URL was signed.
-    upload: Option<String>,
-}
-
-/// The reason why no plan was created.
-#[derive(Debug, Clone, PartialEq)]
-struct Problem {
-    message: String,
-    /// The archive, if another attempt may succeed. A finished upload is not repeated.
-    repeatable: Option<Archive>,
-}
-
 #[component]
 pub(in crate::pages) fn UploadArchive(project: String) -> Element {
-    let mut sent = use_signal(|| None::<(i64, i64)>);
-    let mut problem = use_signal(|| None::<Problem>);
     let mut asking = use_signal(|| None::<Archive>);
-    let upload = use_callback(move |(project, archive, identity): (String, Archive, Option<String>)| {
-        spawn(async move {
-            problem.set(None);
-            sent.set(Some((0, archive.file.size() as i64)));
-            let on_sent = move |bytes| sent.set(Some((bytes, file_size(sent()))));
-            match plan_from(&project, archive, identity, on_sent).await {
-                Ok(restore) => {
-                    remote::forget("/restores");
-                    address::go(&restore_address(&project, &restore.id));
-                }
-                Err(found) => problem.set(Some(found)),
-            }
-            sent.set(None);
-        });
-    });
+    let upload = sending::find(&project);
+    let (share, problem, planned) = match upload.as_ref().map(|upload| &upload.state) {
+        Some(State::Running) => (upload.as_ref().map(sending::Upload::percent), None, None),
+        Some(State::Failed(problem)) => (None, Some(problem.clone()), None),
+        Some(State::Planned(restore)) => (None, None, Some(restore.clone())),
+        None => (None, None, None),
+    };
+    use_effect(use_reactive!(|planned, project| {
+        if let Some(restore) = planned {
+            sending::cancel(&project);
+            address::go(&restore_address(&project, &restore));
+        }
+    }));
     let begin = {
         let project = project.clone();
         move |archive: Archive| {
             if archive.is_encrypted {
                 asking.set(Some(archive));
             } else {
-                upload.call((project.clone(), archive, None));
+                sending::start(&project, archive, None);
             }
         }
     };
     let mut again = begin.clone();
+    let (chosen_for, cancelled, dismissed) = (project.clone(), project.clone(), project.clone());
     let on_chosen = move |event: FormEvent| {
         let Some(file) = chosen_files(&event).into_iter().next() else { return };
         let mut begin = begin.clone();
-        problem.set(None);
+        sending::cancel(&chosen_for);
         spawn(async move {
             let is_encrypted = is_encrypted(&file).await;
             begin(Archive { file, is_encrypted, upload: None });
         });
     };
-    let share = sent().map(|(done, total)| if total > 0 { done * 100 / total } else { 0 });
     rsx! {
         span { class: "row wrap",
-            if let Some(Problem { message, repeatable }) = problem() {
+            if let Some(Problem { message, repeatable }) = problem {
                 span { class: "row", role: "alert", Mark { shape: Shape::Failed } span { CodeText { text: message } } }
                 if let Some(archive) = repeatable {
                     button { class: "btn", r#type: "button", onclick: move |_| again(archive.clone()), "Try again" }
+                }
+                button {
+                    class: "btn btn-ghost btn-icon",
+                    r#type: "button",
+                    "aria-label": "Dismiss",
+                    onclick: move |_| sending::cancel(&dismissed),
+                    Icon { name: IconName::Close }
+                }
+            }
+            if share.is_some() {
+                button {
+                    class: "btn",
+                    r#type: "button",
+                    onclick: move |_| sending::cancel(&cancelled),
+                    "Cancel upload"
                 }
             }
             input { id: FIELD, class: "sr", r#type: "file", tabindex: "-1", "aria-hidden": "true", onchange: on_chosen }
@@ -112,7 +104,7 @@ pub(in crate::pages) fn UploadArchive(project: String) -> Element {
                     size_bytes: archive.file.size() as i64,
                     on_identity: move |identity| {
                         asking.set(None);
-                        upload.call((project.clone(), archive.clone(), identity));
+                        sending::start(&project, archive.clone(), identity);
                     },
                     on_close: move |()| asking.set(None),
                 }
@@ -160,53 +152,5 @@ async fn is_encrypted(file: &File) -> bool {
     match JsFuture::from(head.array_buffer()).await {
         Ok(buffer) => js_sys::Uint8Array::new(&buffer).to_vec() == AGE_MAGIC,
         Err(_) => false,
-    }
-}
-
-fn file_size(sent: Option<(i64, i64)>) -> i64 {
-    sent.map_or(0, |(_, size)| size)
-}
-
-/// Uploads an archive, unless it is in storage already, and plans its restore.
-async fn plan_from(
-    project: &str,
-    mut archive: Archive,
-    identity: Option<String>,
-    on_sent: impl FnMut(i64),
-) -> Result<Restore, Problem> {
-    match sign(project, &archive).await {
-        Ok(signed) => {
-            archive.upload = Some(signed.upload_id);
-            let sent = send_file(&signed.upload_url, &signed.headers, &archive.file, &Stop::default(), on_sent).await;
-            if let Err(message) = sent {
-                return Err(Problem { message, repeatable: Some(archive) });
-            }
-        }
-        // The archive has arrived in an earlier attempt.
-        Err(failure) if archive.upload.is_some() && failure.code() == Some("conflict") => {}
-        Err(failure) => return Err(archive.not_planned(&failure)),
-    }
-    let upload_id = archive.upload.clone().unwrap_or_default();
-    let plan = PlanUploadRestore { project_id: project.to_owned(), upload_id, identity };
-    remote::send(Method::Post, "/restores", &plan).await.map_err(|failure| archive.not_planned(&failure))
-}
-
-/// Signs the upload of an archive. After a failed attempt, signs the same upload again.
-async fn sign(project: &str, archive: &Archive) -> Result<SignedRestoreUpload, Failure> {
-    if let Some(upload) = &archive.upload {
-        return remote::send(Method::Post, &format!("/restores/uploads/{upload}/sign"), &serde_json::json!({})).await;
-    }
-    let file = &archive.file;
-    let request =
-        SignRestoreUpload { project_id: project.to_owned(), file_name: file.name(), size_bytes: file.size() as i64 };
-    remote::send(Method::Post, "/restores/uploads", &request).await
-}
-
-impl Archive {
-    /// Returns the problem for a request that failed. An uploaded encrypted archive can always be tried again, because
-    /// another identity may open it.
-    fn not_planned(self, failure: &Failure) -> Problem {
-        let can_repeat = failure.is_temporary() || (self.is_encrypted && self.upload.is_some());
-        Problem { message: failure.message(), repeatable: can_repeat.then_some(self) }
     }
 }

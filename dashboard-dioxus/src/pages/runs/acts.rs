@@ -76,6 +76,7 @@ fn CancelDialog(run: Run, on_close: EventHandler<()>) -> Element {
             act: "Cancel run",
             description,
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {

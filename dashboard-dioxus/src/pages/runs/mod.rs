@@ -18,7 +18,7 @@ use api_types::{Page as ApiPage, Run as RunData, RunStatus};
 use dioxus::prelude::*;
 
 use super::{
-    cursor_paging::{CursorPaging, page_size},
+    cursor_paging::{CursorPaging, EmptyPage, page_size},
     filter_text::use_filter_text,
     jobs,
 };
@@ -97,6 +97,9 @@ fn RunPage(path: ReadSignal<String>, is_filtered: bool, on_clear: EventHandler<(
         RemoteState::Loading => rsx! { LoadingTable { name: "Runs", columns: 7 } },
         RemoteState::Failed(failure) => rsx! {
             ErrorBox { what: "Runs could not be loaded.", failure, on_retry: move |()| runs.refresh() }
+        },
+        RemoteState::Ready(page) if page.items.is_empty() && address::parameter("after").is_some() => rsx! {
+            EmptyPage { entries: "runs" }
         },
         RemoteState::Ready(page) if page.items.is_empty() && is_filtered => rsx! {
             Empty { title: "No run matches", text: "No run that is still kept matches these filters.",

@@ -202,6 +202,7 @@ fn EndOthers(others: i64, on_close: EventHandler<()>) -> Element {
             act: "Sign out all others",
             description: "{browsers} must sign in again. This browser stays signed in.",
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_confirm: move |()| {
                 spawn(async move {

@@ -230,6 +230,7 @@ fn DeleteQuery(workspace: Workspace, query: SavedQuery, on_close: EventHandler<(
             act: "Delete query",
             description: "{query.name}, last changed {age}. If it is open in a tab, its text stays there.",
             busy: busy(),
+            closable: !busy(),
             failure: error(),
             on_confirm: move |()| {
                 let id = id.clone();

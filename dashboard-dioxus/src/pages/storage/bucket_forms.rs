@@ -147,6 +147,7 @@ pub(super) fn DeleteBucketDialog(
             description: "{bucket.name}: {lost}",
             typed: bucket.name.clone(),
             busy: busy() || count.state() == RemoteState::Loading,
+            closable: !busy(),
             failure: failure(),
             on_confirm: move |()| {
                 let (path, list, confirm) = (path.clone(), list.clone(), bucket.name.clone());

@@ -4,7 +4,7 @@ use api_types::{Bucket, Page as ApiPage};
 use dioxus::prelude::*;
 
 use super::{
-    super::cursor_paging::{CursorPaging, page_size},
+    super::cursor_paging::{CursorPaging, EmptyPage, page_size},
     bucket_forms::{DeleteBucketDialog, NewBucket},
     paths,
     words::{access_in_words, exposure_in_words},
@@ -52,6 +52,7 @@ pub fn Storage(id: ReadSignal<String>) -> Element {
                 }
             }
         },
+        RemoteState::Ready(page) if page.items.is_empty() => rsx! { EmptyPage { entries: "buckets" } },
         RemoteState::Ready(page) => {
             let is_paged = after.is_some() || page.next_cursor.is_some();
             rsx! {

@@ -70,6 +70,7 @@ fn DeleteOne(
             act: "Delete object",
             description: "{name} ({text::bytes(size)}) will be deleted from {bucket}. This can't be undone.",
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_confirm: move |()| {
                 let key = format!("{bucket}/{path}");
@@ -112,6 +113,7 @@ fn DeleteMany(
             act: "Delete {what}",
             description: "They will be deleted from {bucket}. This can't be undone.",
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_confirm: {
                 let what = what.clone();
@@ -181,6 +183,7 @@ fn DeleteFolder(
             description: "{lost}",
             typed: name,
             busy: busy() || !is_counted,
+            closable: !busy(),
             failure: failure(),
             on_confirm: move |()| {
                 let (project, bucket, what) = (project.clone(), bucket.clone(), what.clone());

@@ -6,7 +6,7 @@ use api_types::{ObjectPage, StoredObject};
 use dioxus::prelude::*;
 
 use super::{
-    super::cursor_paging::{CursorPaging, page_size},
+    super::cursor_paging::{CursorPaging, EmptyPage, page_size},
     deletion::{DeleteDialog, Deleting, Deletions},
     folder_path::{FolderPath, PrefixFilter},
     menus::{FolderMenu, ObjectMenu},
@@ -77,6 +77,12 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
         RemoteState::Loading => rsx! { LoadingTable { name: "Objects in {bucket}", columns: 5 } },
         RemoteState::Ready(_) if has_more => rsx! { LoadingTable { name: "Objects in {bucket}", columns: 5 } },
         RemoteState::Failed(failure) => rsx! { NotListed { failure, on_retry: move |()| page.refresh() } },
+        // Pages that are skipped because they are empty have no offset.
+        RemoteState::Ready(page)
+            if page.items.is_empty() && page.prefixes.is_empty() && address::parameter("offset").is_some() =>
+        {
+            rsx! { EmptyPage { entries: "objects" } }
+        }
         RemoteState::Ready(page) if page.items.is_empty() && page.prefixes.is_empty() && is_filtered => rsx! {
             Empty { title: "No name starts with this", text: "The filter is case-sensitive.",
                 button {

@@ -93,6 +93,7 @@ fn AbortDialog(project: String, bucket: String, upload: OpenMultipartUpload, on_
             description: "{upload.path}: the parts in the store are deleted. If a client is still sending the file, \
                 its upload fails.",
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_close: move |()| on_close.call(()),
             on_confirm: move |()| {

@@ -262,6 +262,7 @@ fn ConfirmAct(act: Act, project: String, user: ProjectUser, on_close: EventHandl
             act: act.label(),
             description: "{user.email}: {act.consequence()}",
             busy: busy(),
+            closable: !busy(),
             failure: failure(),
             on_confirm: move |()| {
                 let (project, path) = (project.clone(), path_of(&project, &user));

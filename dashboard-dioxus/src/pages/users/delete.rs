@@ -33,6 +33,7 @@ pub(super) fn DeleteUser(project: String, user: ProjectUser, on_close: EventHand
             description: "The user's sessions end at once, and the user can't be restored.",
             typed: user.email.clone(),
             busy: busy() || !is_counted || is_refused,
+            closable: !busy(),
             failure: failure(),
             on_confirm: move |()| {
                 let (project, path) = (project.clone(), path.clone());

@@ -13,7 +13,7 @@ use crate::{
 #[component]
 pub(super) fn SettingsForm(project: String, current: AuthSettings, on_saved: EventHandler<()>) -> Element {
     let name = use_hook(|| format!("auth.{project}"));
-    let mut typed = draft::use_draft(&name, Typed::from(&current));
+    let mut typed = draft::use_struct_draft(&name, Typed::from(&current));
     let mut error = use_signal(|| None::<String>);
     let mut busy = use_signal(|| false);
     let is_dirty = *typed.read() != Typed::from(&current);
@@ -25,13 +25,15 @@ pub(super) fn SettingsForm(project: String, current: AuthSettings, on_saved: Eve
             Ok(changes) => changes,
             Err(problem) => return error.set(Some(problem)),
         };
-        let path = path.clone();
+        let (path, sent) = (path.clone(), typed.peek().clone());
         spawn(async move {
             busy.set(true);
             error.set(None);
             match remote::send::<_, AuthSettings>(Method::Patch, &path, &changes).await {
                 Ok(saved) => {
-                    typed.set(Typed::from(&saved));
+                    // The owner may have typed on during the request.
+                    let now = draft::rebase(&*typed.peek(), &sent, &Typed::from(&saved));
+                    typed.set(now);
                     messages::show("Settings saved");
                     on_saved.call(());
                 }
@@ -251,6 +253,7 @@ fn SigningKey(project: String) -> Element {
                     description: "New access tokens are signed with a new key from now on. Services that check tokens \
                         themselves must read the project's JWKS again.",
                     busy: busy(),
+                    closable: !busy(),
                     failure: failure(),
                     on_confirm: move |()| {
                         let path = format!("/projects/{project}/auth/rotate-key");

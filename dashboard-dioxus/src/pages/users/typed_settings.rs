@@ -118,6 +118,16 @@ mod tests {
     }
 
     #[test]
+    fn setting_that_another_client_has_changed_is_not_sent() {
+        let before = settings();
+        let typed = Typed { password_min_length: "10".to_owned(), ..Typed::from(&before) };
+        let saved = AuthSettings { allow_signup: false, refresh_token_days: 7, ..settings() };
+        let typed = crate::draft::rebase(&typed, &Typed::from(&before), &Typed::from(&saved));
+        let changes = serde_json::to_value(typed.changes(&saved).unwrap()).unwrap();
+        assert_eq!(changes, serde_json::json!({"passwordMinLength": 10}));
+    }
+
+    #[test]
     fn text_that_is_not_a_number_is_refused_with_its_label() {
         let mut typed = Typed::from(&settings());
         typed.refresh_token_days = "a week".to_owned();

@@ -12,11 +12,14 @@ pub enum UploadKind {
     Objects,
     /// Files to import.
     Imports,
+    /// Archives to restore.
+    Archives,
 }
 
 thread_local! {
     static HAS_OBJECTS: Cell<bool> = const { Cell::new(false) };
     static HAS_IMPORTS: Cell<bool> = const { Cell::new(false) };
+    static HAS_ARCHIVES: Cell<bool> = const { Cell::new(false) };
     static IS_LISTENING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -26,12 +29,13 @@ pub fn ask_before_closing(kind: UploadKind, has_uploads: bool) {
     match kind {
         UploadKind::Objects => HAS_OBJECTS.set(has_uploads),
         UploadKind::Imports => HAS_IMPORTS.set(has_uploads),
+        UploadKind::Archives => HAS_ARCHIVES.set(has_uploads),
     }
     if !has_uploads || IS_LISTENING.replace(true) {
         return;
     }
     let listener = Closure::<dyn FnMut(BeforeUnloadEvent)>::new(|event: BeforeUnloadEvent| {
-        if HAS_OBJECTS.get() || HAS_IMPORTS.get() {
+        if HAS_OBJECTS.get() || HAS_IMPORTS.get() || HAS_ARCHIVES.get() {
             event.prevent_default();
             // Older browsers ask only if this is set. No browser shows the text.
             event.set_return_value("Uploads are in progress.");

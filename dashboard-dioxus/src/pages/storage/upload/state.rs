@@ -82,7 +82,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    pub(super) fn is_requested(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         self.requested.get()
     }
 

@@ -39,6 +39,9 @@ pub(super) async fn put(
     stop: &Stop,
     mut on_sent: impl FnMut(i64),
 ) -> Ended {
+    if stop.is_requested() {
+        return Ended::Stopped;
+    }
     let Some((request, mut events)) = start(url, headers, body) else { return Ended::Broken };
     stop.set_request(Some(request.request.clone()));
     let mut reported_at = 0.0;

@@ -155,6 +155,7 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
                 description: description.to_owned(),
                 typed,
                 busy: busy(),
+                closable: !busy(),
                 failure: failure(),
                 on_confirm: move |()| confirm(true),
                 on_close: move |()| asking.set(false),

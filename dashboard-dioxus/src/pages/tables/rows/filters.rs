@@ -26,8 +26,7 @@ pub(super) fn FilterDialog(view: View, on_close: EventHandler<()>) -> Element {
         let mut conditions = Vec::new();
         for text in address::parameters("where") {
             match Filter::parse(&text) {
-                Some(filter) => conditions
-                    .push(Draft { filter: Filter { value: filter.shown_or_plain(), ..filter }, is_touched: true }),
+                Some(filter) => conditions.push(Draft { filter, is_touched: true }),
                 None => kept.write().push(text),
             }
         }
@@ -264,13 +263,6 @@ impl Draft {
 /// Returns whether an operator compares with `NULL`, `true` or `false`.
 fn compares_with_word(operator: &str) -> bool {
     matches!(operator, "is" | "not.is")
-}
-
-impl Filter {
-    /// Returns the value that the dialog's field shows.
-    fn shown_or_plain(&self) -> String {
-        if self.operator == "ilike" { self.shown_value() } else { self.value.clone() }
-    }
 }
 
 fn storage() -> Option<web_sys::Storage> {

@@ -148,21 +148,26 @@ pub(super) fn name_and_value(filter: &str) -> Option<(String, &str)> {
 /// A condition on one column.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Filter {
+    /// The API's name of the operator, or [`CONTAINS`].
     pub(super) operator: String,
     pub(super) column: String,
     pub(super) value: String,
 }
 
-/// Operators: the API's name, the text on a chip, and the text in the dialog.
-pub(super) const OPERATORS: [(&str, &str, &str); 14] = [
+/// The operator of the dialog that finds a part of a text. The API has patterns for this: `ilike.title=%50\%%`.
+const CONTAINS: &str = "contains";
+
+/// Operators: the name, the text on a chip, and the text in the dialog.
+pub(super) const OPERATORS: [(&str, &str, &str); 15] = [
     ("eq", "=", "is"),
     ("neq", "≠", "is not"),
     ("gt", ">", "is greater than"),
     ("gte", "≥", "is at least"),
     ("lt", "<", "is less than"),
     ("lte", "≤", "is at most"),
-    ("ilike", "contains", "contains"),
+    (CONTAINS, "contains", "contains"),
     ("like", "like", "matches the pattern"),
+    ("ilike", "ilike", "matches the pattern in any case"),
     ("in", "in", "is one of"),
     ("is", "is", "is NULL, true or false"),
     ("not.is", "is not", "is not NULL, true or false"),
@@ -175,7 +180,7 @@ pub(super) const OPERATORS: [(&str, &str, &str); 14] = [
 pub(super) fn operators_for(data_type: &str) -> Vec<&'static str> {
     let mut operators = vec!["eq", "neq"];
     if value::is_text(data_type) {
-        operators.extend(["ilike", "like", "gt", "gte", "lt", "lte", "in", "fts"]);
+        operators.extend([CONTAINS, "like", "ilike", "gt", "gte", "lt", "lte", "in", "fts"]);
     } else if data_type.ends_with("[]") || data_type.ends_with("range") {
         operators.extend(["cs", "ov"]);
     } else if data_type == "jsonb" {
@@ -203,6 +208,12 @@ impl Filter {
             None => column.to_owned(),
         };
         let operator = format!("{negation}{operator}");
+        if operator == CONTAINS {
+            return None;
+        }
+        if let Some(value) = contained_text(value).filter(|_| operator == "ilike") {
+            return Some(Self { operator: CONTAINS.to_owned(), column, value });
+        }
         OPERATORS.iter().any(|(known, ..)| *known == operator).then_some(Self {
             operator,
             column,
@@ -211,11 +222,10 @@ impl Filter {
     }
 
     pub(super) fn write(&self) -> String {
-        let value = match self.operator.as_str() {
-            "ilike" if !self.value.contains('%') => format!("%{}%", self.value),
-            _ => self.value.clone(),
-        };
-        filter_text(&self.operator, &self.column, &value)
+        if self.operator == CONTAINS {
+            return filter_text("ilike", &self.column, &containing(&self.value));
+        }
+        filter_text(&self.operator, &self.column, &self.value)
     }
 
     /// Returns the text of a chip: `price ≥ 10`.
@@ -231,13 +241,30 @@ impl Filter {
     pub(super) fn shown_value(&self) -> String {
         match self.operator.as_str() {
             "is" | "not.is" if self.value == "null" => "NULL".to_owned(),
-            "ilike" => {
-                let inner = self.value.strip_prefix('%').and_then(|rest| rest.strip_suffix('%'));
-                inner.filter(|inner| !inner.contains('%')).unwrap_or(&self.value).to_owned()
-            }
             _ => self.value.clone(),
         }
     }
+}
+
+/// Returns the pattern that finds the texts which contain `text`.
+pub(super) fn containing(text: &str) -> String {
+    format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+}
+
+/// Returns the text that the values matching a pattern contain. `None` if the pattern matches in another way.
+fn contained_text(pattern: &str) -> Option<String> {
+    let inner = pattern.strip_prefix('%')?.strip_suffix('%')?;
+    let mut text = String::new();
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '%' | '_' => return None,
+            // A backslash at the end escapes the `%` after it.
+            '\\' => text.push(characters.next()?),
+            character => text.push(character),
+        }
+    }
+    Some(text)
 }
 
 #[cfg(test)]
@@ -250,6 +277,12 @@ mod tests {
             ("gte.price=10", "price ≥ 10"),
             ("not.is.published=null", "published is not NULL"),
             ("ilike.title=%hand%", "title contains hand"),
+            ("ilike.title=%50\\%\\_\\\\%", "title contains 50%_\\"),
+            ("ilike.title=%%", "title contains "),
+            ("ilike.title=hand", "title ilike hand"),
+            ("ilike.title=50%", "title ilike 50%"),
+            ("ilike.title=%a_b%", "title ilike %a_b%"),
+            ("ilike.title=%50\\%", "title ilike %50\\%"),
             ("eq.a.b=c=d", "a.b = c=d"),
             ("eq.a%3Db%25=100%", "a=b% = 100%"),
         ] {
@@ -258,6 +291,7 @@ mod tests {
             assert_eq!(filter.map(|filter| filter.write()).as_deref(), Some(text));
         }
         assert_eq!(Filter::parse("or=(eq.id:1)"), None);
+        assert_eq!(Filter::parse("contains.title=hand"), None, "no operator of the API");
     }
 
     #[test]

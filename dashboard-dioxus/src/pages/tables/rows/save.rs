@@ -141,9 +141,9 @@ async fn try_save(view: View, staged: &Staged) -> Option<Problem> {
         }
     }
     match send(view, &changes, false).await {
-        Ok(_) => accept(view, staged),
+        Ok(_) => accept(view, staged, &changes),
         Err(failure) if failure.is_outcome_unknown() => match find_outcome(view, &changes).await {
-            Outcome::Saved => accept(view, staged),
+            Outcome::Saved => accept(view, staged, &changes),
             Outcome::NotSaved => {
                 let message = "The server stopped before it had saved the changes. Save them again.".to_owned();
                 Some(Problem::Refused { row: None, columns: Vec::new(), message })
@@ -151,7 +151,9 @@ async fn try_save(view: View, staged: &Staged) -> Option<Problem> {
             Outcome::Refused(failure) => Some(problem_of(&failure, staged, &detail)),
         },
         // The rows may contain the new values from an earlier save whose response was lost.
-        Err(failure) if is_row_changed(&failure) && are_saved(view, &changes).await.is_ok() => accept(view, staged),
+        Err(failure) if is_row_changed(&failure) && are_saved(view, &changes).await.is_ok() => {
+            accept(view, staged, &changes)
+        }
         Err(failure) => Some(with_exact_values(view, problem_of(&failure, staged, &detail), &detail).await),
     }
 }
@@ -202,11 +204,11 @@ async fn are_saved(view: View, changes: &[Change]) -> Result<(), Failure> {
     send(view, &saved, true).await.map(drop)
 }
 
-/// Unstages the saved changes. Changes that were staged in the meantime stay.
-fn accept(view: View, saved: &Staged) -> Option<Problem> {
+/// Unstages the saved changes, which were sent as `changes`. Changes that were staged in the meantime stay.
+fn accept(view: View, saved: &Staged, changes: &[Change]) -> Option<Problem> {
     let table = view.staged.peek().clone();
-    for row in &saved.rows {
-        staged::discard_saved(&table, row);
+    for (row, change) in saved.rows.iter().zip(changes) {
+        staged::discard_saved(&table, row, &change.set);
     }
     let (cells, rows) = saved.counts();
     messages::show(format!("Saved {}", counts_in_words(cells, rows)));

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use dioxus::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::data::RowKey;
+use super::{data::RowKey, save::Values};
 use crate::value::Cell;
 use steps::{Before, Step};
 
@@ -107,23 +107,10 @@ pub(super) fn discard_row(table: &str, key: &RowKey) {
     });
 }
 
-/// Discards the changes of a row that were saved. Cells that were changed again since then stay staged.
-pub(super) fn discard_saved(table: &str, saved: &StagedRow) {
-    change(table, |staged| {
-        for (column, cell) in &saved.cells {
-            if staged.cell(&saved.key, column) == Some(cell) {
-                staged.put(&saved.key, column, None);
-            } else if let Some(later) = staged.cell_mut(&saved.key, column) {
-                // The row now has the saved value.
-                later.was = match &cell.now {
-                    Some(document) if later.was.starts_with(['{', '[']) => document.clone(),
-                    now => serde_json::Value::from(now.clone()).to_string(),
-                };
-                later.was_text.clone_from(&cell.now);
-            }
-        }
-        staged.forget_steps(&saved.key);
-    });
+/// Discards the changes of a row that were saved. Cells that were changed again since then stay staged. `values` are
+/// the saved values as JSON, by column.
+pub(super) fn discard_saved(table: &str, saved: &StagedRow, values: &Values) {
+    change(table, |staged| staged.discard_saved(saved, values));
 }
 
 /// Discards all changes of a table, as one step of [`undo`], and returns them.
@@ -172,6 +159,19 @@ impl Staged {
     /// Returns the numbers of changed cells and rows.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.rows.iter().map(|row| row.cells.len()).sum(), self.rows.len())
+    }
+
+    fn discard_saved(&mut self, saved: &StagedRow, values: &Values) {
+        for (column, cell) in &saved.cells {
+            if self.cell(&saved.key, column) == Some(cell) {
+                self.put(&saved.key, column, None);
+            } else if let Some(later) = self.cell_mut(&saved.key, column) {
+                // The row now has the saved value.
+                later.was = values.get(column).map(|json| json.get().to_owned()).unwrap_or_default();
+                later.was_text.clone_from(&cell.now);
+            }
+        }
+        self.forget_steps(&saved.key);
     }
 
     fn put(&mut self, key: &RowKey, column: &str, cell: Option<StagedCell>) {
@@ -236,6 +236,8 @@ fn storage() -> Option<web_sys::Storage> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
 
     fn cell(was: &str, now: Option<&str>) -> StagedCell {
@@ -256,6 +258,24 @@ mod tests {
             later.now = Some("z".to_owned());
         }
         assert_eq!(staged.cell(&key, "a").and_then(|cell| cell.now.as_deref()), Some("z"));
+    }
+
+    #[test]
+    fn cell_that_was_changed_again_during_a_save_is_compared_with_the_saved_value() {
+        let key = key("1");
+        let null = |now: &str| StagedCell { was: "null".to_owned(), was_text: None, now: Some(now.to_owned()) };
+        let mut staged = Staged::default();
+        staged.put(&key, "data", Some(null(r#"{"a": 1}"#)));
+        staged.put(&key, "title", Some(cell("x", Some("y"))));
+        let saved = staged.row(&key).cloned().expect("the row");
+        let json = |text: &str| RawValue::from_string(text.to_owned()).expect("JSON");
+        let values = [("data", json(r#"{"a": 1}"#)), ("title", json("\"y\""))];
+        staged.put(&key, "data", Some(null(r#"{"a": 2}"#)));
+        staged.discard_saved(&saved, &values.into_iter().map(|(name, json)| (name.to_owned(), json)).collect());
+        let later = staged.cell(&key, "data").expect("the change during the save");
+        assert_eq!(later.was, r#"{"a": 1}"#, "the document, not a string that contains it");
+        assert_eq!(later.was_text.as_deref(), Some(r#"{"a": 1}"#));
+        assert_eq!(staged.cell(&key, "title"), None);
     }
 
     #[test]

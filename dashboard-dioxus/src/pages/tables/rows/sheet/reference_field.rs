@@ -7,7 +7,10 @@ use gloo_timers::future::TimeoutFuture;
 use crate::{
     dom,
     pages::tables::{
-        rows::{View, query::quoted_if_needed},
+        rows::{
+            View,
+            query::{containing, quoted_if_needed},
+        },
         table_page::{detail_path, table_path},
     },
     remote::{self, use_remote},
@@ -183,7 +186,7 @@ impl Search {
             select = format!("{select},{}", quoted_if_needed(label));
         }
         let is_number = wanted.bytes().all(|byte| byte.is_ascii_digit());
-        let pattern = format!("%{}%", wanted.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        let pattern = containing(wanted);
         let filter = match (&self.label, self.key_is_text) {
             _ if wanted.is_empty() => None,
             (_, false) if is_number => Some((format!("eq.{}", self.key), wanted)),

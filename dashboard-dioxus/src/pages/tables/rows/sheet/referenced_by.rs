@@ -65,16 +65,21 @@ fn Reference(project: String, table: String, column: String, text: String) -> El
     let count = use_resource(move || {
         let path = path.clone();
         async move {
-            let page: serde_json::Value = remote::get(&path).await.ok()?;
-            page.pointer("/page/total")?.as_i64()
+            let page: serde_json::Value = remote::get(&path).await.map_err(|failure| failure.message())?;
+            let total = page.pointer("/page/total").and_then(serde_json::Value::as_i64);
+            total.ok_or_else(|| "The response contains no count.".to_owned())
         }
     });
-    let count = count.read().flatten().map(|count| text::count(count, "row", "rows")).unwrap_or_default();
+    let (count, failure) = match &*count.read() {
+        Some(Ok(count)) => (text::count(*count, "row", "rows"), None),
+        Some(Err(failure)) => ("Not counted".to_owned(), Some(failure.clone())),
+        None => (String::new(), None),
+    };
     rsx! {
         Link { to,
             Icon { name: IconName::Table }
             span { class: "cut", "{table}.{column}" }
-            span { class: "n", "{count}" }
+            span { class: "n", title: failure, "{count}" }
         }
     }
 }
