@@ -18,8 +18,8 @@ const MAX_TREE_TEXT_BYTES: usize = 128 * 1024;
 /// A statement that may run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
-    /// Name of the command: `SELECT`, `CREATE TABLE`, …. Empty if the statement is refused because it is too long or too
-    /// deep.
+    /// Name of the command: `SELECT`, `CREATE TABLE`, …. Empty if the statement is refused because it is too long or
+    /// too deep.
     pub(super) command: String,
     pub(super) fetch_mode: FetchMode,
     /// Whether `EXPLAIN` supports it.

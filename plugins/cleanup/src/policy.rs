@@ -12,8 +12,8 @@ pub(crate) struct Policy {
     oversize_uploads: bool,
     /// Remove metadata of objects that no longer exist.
     orphan_metadata: bool,
-    /// Remove runs that ended more than this many days ago, with their logs. The newest run of each job is kept, and the
-    /// newest that was not skipped. `ATLASHUB_RUN_RETENTION_DAYS` also applies, even if this is null.
+    /// Remove runs that ended more than this many days ago, with their logs. The newest run of each job is kept, and
+    /// the newest that was not skipped. `ATLASHUB_RUN_RETENTION_DAYS` also applies, even if this is null.
     #[schemars(range(min = 1))]
     old_runs_days: Option<u32>,
     /// Remove log objects whose run no longer exists.

@@ -49,8 +49,8 @@ pub(super) struct Workspace {
     pub(super) schema: Signal<Loaded<DatabaseSchema>>,
     /// Estimated numbers of rows of the tables of `public`.
     pub(super) estimates: Signal<HashMap<String, i64>>,
-    /// Columns and keys of the tables of `public` that a part of the page needed. `None` until they are read, or if that
-    /// failed.
+    /// Columns and keys of the tables of `public` that a part of the page needed. `None` until they are read, or if
+    /// that failed.
     pub(super) details: Signal<HashMap<String, Option<Rc<TableDetail>>>>,
     pub(super) saved: Signal<Loaded<Vec<SavedQuery>>>,
     pub(super) history: Signal<Loaded<Vec<SqlHistoryEntry>>>,
