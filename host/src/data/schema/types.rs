@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::{Comparable, JsonInput, ResultForm, SqlType, TypeClass, TypeOperators};
 
 /// Maximum depth of a type: a composite type is one deeper than its deepest attribute, and a domain, array or range
-/// than its base, element or bounds. This limits the recursion here and in the client library, which looks up the types of
-/// parameters.
+/// than its base, element or bounds. This limits the recursion here and in the client library, which looks up the types
+/// of parameters.
 const MAX_DEPTH: usize = 64;
 
 /// Built-in types whose equal values are always the same value. Equal values of other types may be written in several

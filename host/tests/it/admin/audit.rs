@@ -1,6 +1,6 @@
 //! The audit log, and system information.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use atlashub::admin::audit::{action_of, is_read, listed_requests, without_parameter_names};
 use reqwest::{Method, StatusCode};
@@ -205,22 +205,19 @@ async fn known_outcome_is_recorded_if_the_client_disconnects_before_it_is_writte
         sqlx::query_scalar::<_, bool>(waiting).fetch_one(&mut locker).await.unwrap()
     })
     .await;
-    let platform = app.app.platform();
-    let mut connections = Vec::new();
-    for _ in 0..platform.options().get_max_connections() {
-        connections.push(platform.acquire().await.unwrap());
-    }
+    let mut audit_locker = app.app.platform().begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE audit_logs IN SHARE MODE").execute(&mut *audit_locker).await.unwrap();
     sqlx::raw_sql("ROLLBACK").execute(&mut locker).await.unwrap();
-    eventually("the change is made", async || {
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM items").fetch_one(&mut locker).await.unwrap();
-        count == 2
+    eventually("the outcome waits for the audit log", async || {
+        let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'audit_logs'::regclass)";
+        sqlx::query_scalar::<_, bool>(waiting).fetch_one(&mut *audit_locker).await.unwrap()
     })
     .await;
-    // Now the outcome waits for a connection.
-    tokio::time::sleep(Duration::from_millis(300)).await;
     running.abort();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    drop(connections);
+    assert!(running.await.unwrap_err().is_cancelled());
+    // Meanwhile, the server notices that the client is gone.
+    assert_eq!(app.admin().get("/admin/v1/system").await.0, StatusCode::OK);
+    audit_locker.rollback().await.unwrap();
     eventually("the outcome is recorded", async || {
         let entries = entries(&app, "?action=rows.change").await;
         entries.len() == 2 && entries.iter().all(|entry| entry["result"] == "success")
