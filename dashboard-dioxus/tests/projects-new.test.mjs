@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { test } from "node:test";
 import {
-  button, createProject, eventually, heading, hidden, openPage, refusal, shown, url,
+  admin, button, createProject, eventually, heading, hidden, openPage, refusal, shown, url,
 } from "./support.mjs";
 
 test("a new project shows its keys once", async (t) => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { test } from "node:test";
 import {
-  button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage, shown,
+  admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage, shown,
   url,
 } from "./support.mjs";
 
