@@ -1,6 +1,8 @@
 //! The OpenAPI document. Handlers describe themselves in their `utoipa::path` attributes; this module adds the parts
 //! that all routes of a surface share: servers, security and the responses of the gate.
 
+use std::collections::HashSet;
+
 use axum::http::StatusCode;
 use serde_json::Value;
 use utoipa::{
@@ -225,6 +227,7 @@ fn describe_responses(operation: &mut Operation) {
 /// clients have one type for both. Adds the schemas of items that only pages use.
 fn refer_to_items_of_pages(components: &mut Components) {
     let mut items_of_pages = Vec::new();
+    let known: HashSet<String> = components.schemas.keys().cloned().collect();
     for (name, schema) in &mut components.schemas {
         let Some(item) = name.strip_prefix("Page_") else { continue };
         let Ok(mut json) = serde_json::to_value(&*schema) else { continue };
@@ -234,10 +237,13 @@ fn refer_to_items_of_pages(components: &mut Components) {
         }
         let reference = serde_json::json!({ "$ref": format!("#/components/schemas/{item}") });
         let repeated = std::mem::replace(items, reference);
-        if let (Some(referring), Some(repeated)) = (from_json(json), from_json(repeated)) {
-            *schema = referring;
+        let Some(referring) = from_json(json) else { continue };
+        if !known.contains(item) {
+            // The library does not read every schema that it writes, such as that of any JSON value.
+            let Some(repeated) = from_json(repeated) else { continue };
             items_of_pages.push((item.to_owned(), repeated));
         }
+        *schema = referring;
     }
     for (name, schema) in items_of_pages {
         components.schemas.entry(name).or_insert(schema);

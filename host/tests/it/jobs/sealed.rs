@@ -107,7 +107,7 @@ async fn concurrent_change_does_not_undo_resealing() {
     eventually("the change waits for the row", async || {
         let waiting: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
-                            AND wait_event_type = 'Lock' AND query LIKE 'UPDATE cron_jobs%')",
+                            AND wait_event_type = 'Lock' AND query LIKE 'WITH updated%')",
         )
         .fetch_one(platform)
         .await

@@ -51,6 +51,7 @@ async fn json_rows_with_unreadable_escapes_are_skipped_with_line_and_column() {
             json!(["ok", "\u{1f600}"])
         );
     }
+    project.sql("TRUNCATE js").await;
     let failed = import(&app, &project, "js", "ndjson", &rows[..2].join("\n"), json!({})).await;
     let text = failed["errorText"].as_str().unwrap();
     assert!(text.starts_with("Line 2, column `k`: ") && text.contains("NUL"), "{text}");
