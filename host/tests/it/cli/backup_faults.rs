@@ -74,6 +74,8 @@ impl Killed {
             }
         };
         tokio::select! {
+            // On a busy machine, the run may have ended too when this task continues.
+            biased;
             () = reached => {}
             run = ended_run(app, &run) => panic!("the run ended too early: {run}"),
         }
