@@ -101,11 +101,9 @@ async fn list_returns_pages_in_key_order_within_the_prefix() {
     assert_eq!((seen.len(), cursor), (5, None));
     assert_eq!(seen, paths(&all));
 
-    for (name, value, expected) in [
-        ("limit", "0", "invalid_request"),
-        ("limit", "x", "invalid_request"),
-        ("cursor", "%%%", "invalid_cursor"),
-    ] {
+    for (name, value, expected) in
+        [("limit", "0", "invalid_request"), ("limit", "x", "invalid_request"), ("cursor", "%%%", "invalid_cursor")]
+    {
         let (status, error) = project.secret().get(&path_of("list", &[("bucket", "uploads"), (name, value)])).await;
         assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, expected), "{name}={value}");
     }
