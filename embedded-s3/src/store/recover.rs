@@ -89,7 +89,7 @@ impl Recovery {
     fn read_buckets(&self) -> Result<BTreeMap<String, Arc<Bucket>>, OpenError> {
         let mut buckets = BTreeMap::new();
         for path in list(&self.disk.buckets_dir())? {
-            let Some(name) = file_name(&path).filter(|name| s3s::path::check_bucket_name(name)) else {
+            let Some(name) = file_name(&path).filter(|name| path.is_dir() && s3s::path::check_bucket_name(name)) else {
                 tracing::warn!(path = %path.display(), "ignored an entry that is not a bucket");
                 continue;
             };

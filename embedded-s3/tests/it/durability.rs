@@ -86,7 +86,10 @@ async fn foreign_files_do_not_prevent_the_start() {
     server.put("a", "1").await;
     let folder = server.stop().await;
     for parent in ["blobs", "blobs/00", "buckets", "uploads"] {
-        fs::write(folder.path().join(parent).join(".DS_Store"), "x").unwrap();
+        // A bucket could have the second name.
+        for name in [".DS_Store", "desktop.ini"] {
+            fs::write(folder.path().join(parent).join(name), "x").unwrap();
+        }
     }
     let server = TestServer::start_on(folder).await;
     assert_eq!(server.get("a").await.unwrap(), b"1");

@@ -9,7 +9,7 @@ use std::{
 };
 
 use dashmap::DashMap;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, error::SqlState};
 
 use super::schema;
 use crate::{
@@ -63,7 +63,12 @@ impl AuthDatabase {
     pub(super) async fn fetch(&self, project: &str, statement: &Statement) -> Result<Vec<Row>, DbError> {
         self.prepare_once(project).await?;
         let arrived_at = Instant::now();
-        let result = self.projects.pools.fetch(project, DbRole::Auth, statement).await;
+        let mut result = self.projects.pools.fetch(project, DbRole::Auth, statement).await;
+        // For example, a refresh locks the token and then the session, and a logout the other way round. Postgres has
+        // undone the statement, and the other one has gone on.
+        if result.as_ref().is_err_and(is_deadlock) {
+            result = self.projects.pools.fetch(project, DbRole::Auth, statement).await;
+        }
         let Err(error) = result else { return result };
         if !may_be_replaced(&error) || !self.repair(project, &error, arrived_at).await? {
             return Err(error);
@@ -142,6 +147,10 @@ impl AuthDatabase {
         result.map_err(DbError::Refused)?;
         Ok(true)
     }
+}
+
+fn is_deadlock(error: &DbError) -> bool {
+    error.as_db_error().is_some_and(|error| *error.code() == SqlState::T_R_DEADLOCK_DETECTED)
 }
 
 /// Returns whether a replaced database can cause the error. Such a database has the same name, but the role has no

@@ -67,6 +67,15 @@ impl StoreError {
         matches!(self, Self::Refused { status: 401 | 403, code, .. } if code != "RequestTimeTooSkewed")
     }
 
+    /// Returns whether the token of a page may be the reason, and not the access key or the clock.
+    pub fn may_refuse_token(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => !matches!(status, 401 | 403),
+            Self::NotFound { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Converts an error of the SDK. `operation` is the name of the S3 call.
     #[expect(clippy::needless_pass_by_value, reason = "map_err passes the error by value")]
     pub(super) fn from_sdk<E>(operation: &'static str, error: SdkError<E>) -> Self
@@ -164,9 +173,11 @@ mod tests {
         ] {
             let error = refused(status, code);
             assert_eq!(error.is_key_refused(), is_key_refused, "{status} {code}");
+            assert!(!error.may_refuse_token(), "{status} {code}");
             assert_eq!(ApiError::from(error).status(), 503, "{status} {code}");
         }
         assert!(!refused(400, "InvalidRequest").is_key_refused());
+        assert!(refused(400, "InvalidArgument").may_refuse_token());
         assert_eq!(ApiError::from(refused(400, "InvalidRequest")).status(), 500);
     }
 }

@@ -10,10 +10,7 @@ use super::super::{
     path::{self, BucketName},
     records,
 };
-use crate::{
-    error::{ApiError, ApiResult, Code},
-    object_store::StoreError,
-};
+use crate::error::{ApiError, ApiResult, Code};
 
 const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1000;
@@ -60,11 +57,7 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
     let begun_at = records::current_time(&state.platform).await?;
     let listed = state.store.list_grouped(&store_bucket, &prefix, delimiter, limit as i32, token).await;
     let page = match listed {
-        Err(error @ (StoreError::Refused { .. } | StoreError::NotFound { .. }))
-            if token.is_some() && !error.is_key_refused() =>
-        {
-            return Err(invalid_cursor());
-        }
+        Err(error) if token.is_some() && error.may_refuse_token() => return Err(invalid_cursor()),
         page => page?,
     };
     let path_start = bucket.as_str().len() + 1;

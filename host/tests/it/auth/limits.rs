@@ -67,7 +67,8 @@ async fn user_logs_in_from_a_known_address_while_strangers_attack_the_account() 
             (_, wait) => tokio::time::sleep(Duration::from_secs(wait.unwrap())).await,
         }
     }
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    // An address that is not known would wait about 28 seconds since the limit was exceeded.
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::{
     second_factor::{Enrolled, begin, enrol, forget_used_codes, totp, verify},
     sign_up, signed_in, start,
 };
-use crate::support::{TestApp, code};
+use crate::support::{TestApp, code, eventually};
 
 #[tokio::test]
 async fn settings_have_defaults_and_are_checked() {
@@ -160,10 +160,16 @@ async fn detail_of_a_user_does_not_wait_for_a_locked_table() {
     let lock = "BEGIN; LOCK TABLE public.locked IN ACCESS EXCLUSIVE MODE";
     sqlx::raw_sql(lock).execute(&mut connection).await.expect(lock);
     let path = project.path(&format!("/users/{id}"));
-    let (status, detail) =
-        tokio::time::timeout(Duration::from_secs(15), project.admin().get(&path)).await.expect("a response in time");
+    let admin = project.admin();
+    // On a busy machine, a second may be too short for the other table too.
+    let detail = eventually("the rows of the other table are counted", async || {
+        let response = tokio::time::timeout(Duration::from_secs(15), admin.get(&path)).await;
+        let (status, detail) = response.expect("a response in time");
+        assert_eq!(status, StatusCode::OK, "{detail}");
+        (detail["references"][1]["counted"] == true).then_some(detail)
+    })
+    .await;
     connection.close().await.expect("close");
-    assert_eq!(status, StatusCode::OK, "{detail}");
     assert_eq!(detail["sessions"].as_array().unwrap().len(), 1);
     let expected = json!([
         { "table": "locked", "columns": ["owner"], "rows": 0, "counted": false, "onDelete": "cascade" },

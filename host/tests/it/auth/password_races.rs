@@ -1,4 +1,4 @@
-//! Logins at the same time as a change of the password, or of the user.
+//! Logins and other requests at the same time as a change of the password, or of the user.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -227,4 +227,28 @@ async fn session_that_ends_meanwhile_does_not_request_a_change_of_the_address() 
     assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
     let tokens = "SELECT count(*) FROM auth.mailed_tokens WHERE purpose = 'change_email'";
     assert_eq!(query::<i64>(&project, tokens).await, 0);
+}
+
+#[tokio::test]
+async fn request_whose_statement_ends_because_of_a_deadlock_succeeds() {
+    let (_app, project) = start("Deadlock").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let mut connection = project.connect().await;
+    // With this timeout, Postgres ends the statement of the request, and not the one of this connection.
+    let begin = "BEGIN; SET LOCAL deadlock_timeout = '5s'; SELECT FROM auth.refresh_tokens FOR UPDATE";
+    sqlx::raw_sql(begin).execute(&mut connection).await.expect(begin);
+    let log_out = client.post("/v1/auth/logout", json!({}));
+    let deadlock = async {
+        // The request has locked the session, and waits for the token.
+        let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                                      WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        eventually("the request waits for a lock", async || query::<bool>(&project, waiting).await).await;
+        // Fails if the request had waited for its own timeout before: on a busy machine, this may come too late.
+        drop(sqlx::raw_sql("SELECT FROM auth.sessions FOR UPDATE").execute(&mut connection).await);
+        sqlx::raw_sql("ROLLBACK").execute(&mut connection).await.expect("rollback");
+        connection.close().await.expect("close");
+    };
+    let ((status, body), ()) = tokio::join!(log_out, deadlock);
+    assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    assert_eq!(sessions(&project).await, 0);
 }
