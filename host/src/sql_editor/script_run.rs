@@ -180,7 +180,12 @@ async fn execute(
             max_bytes: memory.max_response_bytes().saturating_sub(for_ends + progress.result_bytes),
             range: Some((characters.start, characters.end)),
         };
-        let success = session::execute(client, &statement_run, memory.response(Recipient::Owner, 512)).await?;
+        let ran = session::execute(client, &statement_run, memory.response(Recipient::Owner, 512)).await;
+        if matches!(ran, Err(Failure::ResultLost { .. })) {
+            // The script ends here, but the statement's own transaction is committed.
+            progress.committed = progress.done + 1;
+        }
+        let success = ran?;
         progress.done += 1;
         progress.row_count += success.row_count;
         let session::Success { command, row_count, duration_ms, .. } = &success;

@@ -136,6 +136,12 @@ pub(super) async fn ended_leniently(child: &mut Child) -> Result<Vec<FailedEntry
         if !line.starts_with("pg_restore: error: ") {
             continue;
         }
+        if is_disconnection(&line) {
+            // The program continues, and all further entries fail.
+            let _ = child.start_kill();
+            let _ = child.wait().await;
+            return Err(RestoreError::Unreachable(anyhow::anyhow!(message_of(&line))));
+        }
         match entry {
             // Only the first error of an entry says why it failed.
             Some(id) if failed.last().is_none_or(|last| last.id != id) => {
@@ -258,7 +264,9 @@ mod tests {
             let script = script(message);
             let (end, tolerant) = (ended(&mut child(&script)).await, ended_tolerantly(&mut child(&script)).await);
             let lenient = ended_leniently(&mut child(&script)).await.map(drop);
-            for result in [end.unwrap().into_result(), tolerant.unwrap().into_result(), lenient] {
+            let in_entry = format!("echo 'pg_restore: from TOC entry 31; 1259 1 INDEX a x' >&2; ({script}); {IGNORED}");
+            let lenient_in_entry = ended_leniently(&mut child(&in_entry)).await.map(drop);
+            for result in [end.unwrap().into_result(), tolerant.unwrap().into_result(), lenient, lenient_in_entry] {
                 let error = result.unwrap_err();
                 assert!(matches!(error, RestoreError::Unreachable(_)), "{message}: {error}");
             }

@@ -264,4 +264,12 @@ async fn error_of_a_too_large_response_says_what_the_script_changed() {
             &json!({ "command": "SELECT", "tables": [], "rowCount": 1, "error": "response_too_large" })
         )
     );
+    // The statement whose result is lost is committed, too.
+    let sql = "CREATE TABLE d (); SELECT warn(); SELECT 1";
+    let response = run(&app, &project, sql, json!({ "transaction": false })).await;
+    assert_eq!(
+        (&response["failure"]["statement"], &response["committedStatements"]),
+        (&json!(1), &json!(2)),
+        "{response}"
+    );
 }
