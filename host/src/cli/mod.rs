@@ -42,8 +42,6 @@ const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
 /// Size of the threads' stacks. Types of Postgres are looked up recursively; see `db::ExclusiveClient`. A page of a
 /// stack takes memory only once it is used.
 const STACK_BYTES: usize = 32 << 20;
-/// Time limit for removing this process from the list of nodes.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A personal, self-hosted backend platform: Postgres, storage, keys and jobs behind one HTTP API.
 ///

@@ -12,7 +12,6 @@ use tokio::{
 };
 
 use super::{
-    LEAVE_TIMEOUT,
     banner::Banner,
     error::CommandError,
     listen::{self, Surface},
@@ -45,6 +44,8 @@ const EMBEDDED_STORE_FILES: usize = 256;
 const NOTIFICATION_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time limit for storing how many requests each API key has made.
 const KEY_USAGE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time limit for removing this process from the list of nodes.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Run the server
 ///

@@ -84,7 +84,8 @@ pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
     loop {
         while attempts.try_join_next().is_some() {}
         // With a backlog, a claim considers only the runs that became due first. These can all be of other plugins.
-        let is_own_search_due = has_backlog && own_searched_at.elapsed() >= OWN_INTERVAL;
+        let is_own_search_due =
+            has_backlog && own_searched_at.elapsed() >= OWN_INTERVAL && !state.stopping.is_cancelled();
         let own_permits = if is_own_search_due { take_own_permits(&state) } else { None };
         let is_own_search = own_permits.is_some();
         let permits = match own_permits {

@@ -130,10 +130,11 @@ async fn create_all(
         passwords: DbRole::OF_EVERY_PROJECT.map(|role| (role, secrets::random_password())),
     };
     if let Err(error) = insert_rows(state, connection, id, name, &secrets).await {
-        let is_taken = matches!(&error, LifecycleError::Database(error) if is_name_taken(error));
-        if !is_taken || !free_name(state, name).await? {
+        if !matches!(&error, LifecycleError::Database(error) if is_name_taken(error)) {
             return Err(error);
         }
+        free_name(state, name).await?;
+        // Another process may have freed the name in the meantime.
         insert_rows(state, connection, id, name, &secrets).await?;
     }
     for (role, password) in &secrets.passwords {
@@ -153,18 +154,20 @@ async fn create_all(
     })
 }
 
-/// Frees a name that belongs to a project whose creation was interrupted. Returns whether it did.
-async fn free_name(state: &ProjectsState, name: &str) -> Result<bool, LifecycleError> {
-    let Some(id) = queries::creating_project(&state.platform, name).await? else { return Ok(false) };
+/// Frees a name that belongs to a project whose creation was interrupted, if there is one.
+async fn free_name(state: &ProjectsState, name: &str) -> Result<(), LifecycleError> {
+    let Some(id) = queries::creating_project(&state.platform, name).await? else { return Ok(()) };
     let mut connection = database::connect_as_platform(&state.database_url, None).await?;
-    let freed = match lock(&mut connection, &id).await {
-        Ok(()) => queries::free_name(&mut connection, &id).await?,
-        // A process is creating it, or removing it after it has freed the name.
-        Err(LifecycleError::Busy) => false,
+    match lock(&mut connection, &id).await {
+        Ok(()) => {
+            queries::free_name(&mut connection, &id).await?;
+        }
+        // A process is creating it, or is about to free the name.
+        Err(LifecycleError::Busy) => {}
         Err(error) => return Err(error),
-    };
+    }
     let _ = connection.close().await;
-    Ok(freed)
+    Ok(())
 }
 
 /// Inserts all rows of a new project into the platform database, in one transaction.

@@ -286,10 +286,12 @@ async fn reserved_permit_is_used_while_many_runs_of_other_plugins_are_queued() {
     let app = TestApp::builder().runner(runner.clone()).var("ATLASHUB_JOB_CONCURRENCY", "1").start().await;
     // All runs are due. That of the plugin with the reserved permit became due last.
     sqlx::query(
-        "INSERT INTO cron_job_runs (id, plugin, plugin_job, trigger, not_before)
-         SELECT gen_random_uuid(), CASE n WHEN 100 THEN 'own' ELSE 'other' END, 'work', 'manual',
-             now() + (n - 200) * interval '1 second'
-         FROM generate_series(1, 100) n",
+        "WITH queued AS (
+             INSERT INTO cron_job_runs (id, plugin, plugin_job, trigger, not_before)
+             SELECT gen_random_uuid(), CASE n WHEN 100 THEN 'own' ELSE 'other' END, 'work', 'manual',
+                 now() + (n - 200) * interval '1 second'
+             FROM generate_series(1, 100) n RETURNING 1)
+         SELECT pg_notify('atlashub_jobs', 'queued'), count(*) FROM queued",
     )
     .execute(app.app.platform())
     .await
