@@ -285,18 +285,18 @@ async fn read(attempt: &Attempt<'_>, request: &ReadRequest, limits: &DataLimits)
     let (mut total, mut estimate) = (None, None);
     // The future of two statements is boxed, because most requests run only one and don't need its space.
     if plan.count == Count::Estimated {
-        let count = render_bounded_count(&plan);
-        let both = async { tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &count)) };
-        let ((), counted) = Box::pin(both).await?;
-        let counted = respond::counted_rows(&counted).map_err(RespondError::from)?;
-        if counted <= MAX_COUNTED_ROWS {
-            total = Some(counted);
-        } else {
-            let explain = render_estimate(&plan);
-            let explained = Box::pin(fetch(attempt, &explain)).await?;
-            let estimated = respond::estimated_rows(&explained).map_err(RespondError::from)?;
-            estimate = Some(estimated.max(counted));
+        let explain = render_estimate(&plan);
+        let both = async { tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &explain)) };
+        let ((), explained) = Box::pin(both).await?;
+        let expected = respond::estimate(&explained).map_err(RespondError::from)?;
+        let mut counted = 0;
+        if expected.is_cheap_to_count() {
+            let count = render_bounded_count(&plan);
+            let rows = Box::pin(fetch(attempt, &count)).await?;
+            counted = respond::counted_rows(&rows).map_err(RespondError::from)?;
+            total = Some(counted).filter(|counted| *counted <= MAX_COUNTED_ROWS);
         }
+        estimate = total.is_none().then_some(expected.rows.max(counted));
     } else if plan.counts_separately() {
         let count = render_count(&plan);
         let both = async { tokio::try_join!(fetch_into(attempt, &rendered, &mut rows), fetch(attempt, &count)) };

@@ -62,8 +62,8 @@ pub(crate) async fn list_tables(
         ("offset" = Option<u64>, Query, description = "Number of rows to skip"),
         ("order" = Option<String>, Query, description = "Columns to order by, for example `a.asc,b.desc.nullslast`"),
         ("count" = Option<String>, Query, description = "`exact` or `estimated` adds `page.total`. `estimated` \
-            counts up to 1000 rows exactly; if there are more, the total is an estimate, and `page.totalIsEstimate` is \
-            set, unless the page shows that it is exact"),
+            counts up to 1000 rows exactly if that is quick; otherwise the total is an estimate, and \
+            `page.totalIsEstimate` is set, unless the page shows that it is exact"),
         ("after" = Option<String>, Query, description = "`page.nextCursor` of the previous page; requires the same \
             `order`, which must contain a unique key"),
     ),

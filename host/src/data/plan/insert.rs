@@ -29,7 +29,7 @@ const MAX_KEY_SETS: usize = 50;
 const MAX_LISTED_VALUES: usize = 50_000;
 
 /// Number of values that a [`CellValue::Json`] counts as, because Postgres plans a subquery for it.
-const LISTED_JSON_VALUE: usize = 10;
+const LISTED_JSON_VALUE: usize = 30;
 
 /// Maximum number of runs of consecutive rows with the same keys for which each run is a group of its own. Postgres
 /// plans a subquery for each group.

@@ -131,8 +131,7 @@ pub fn render_estimate<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
 /// Number of rows up to which an estimated total is exact.
 pub const MAX_COUNTED_ROWS: u64 = 1000;
 
-/// Renders the statement that counts the rows of all pages, up to one more than [`MAX_COUNTED_ROWS`]. It takes about as
-/// long as reading a page of that many rows.
+/// Renders the statement that counts the rows of all pages, up to one more than [`MAX_COUNTED_ROWS`].
 pub fn render_bounded_count<'p>(plan: &ReadPlan<'p>) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
     sql.push("SELECT pg_catalog.count(*) FROM (SELECT");

@@ -159,11 +159,12 @@ fn unknown_parameter(key: &str, supported: &[&str], filters: Filters) -> ApiErro
     let key = shortened(key);
     let mut names = supported.to_vec();
     if filters != Filters::NotAllowed {
-        names.extend(["or", "and", "not.or", "not.and", "filters"]);
+        names.extend(["or", "and", "not.or", "not.and"]);
     }
+    let and_filters = if filters == Filters::NotAllowed { "" } else { " and filters" };
     let error = match names.as_slice() {
         [] => ApiError::invalid(format!("Unknown parameter `{key}`.")),
-        names => ApiError::invalid(format!("Unknown parameter `{key}`. Supported: {}.", names.join(", "))),
+        names => ApiError::invalid(format!("Unknown parameter `{key}`. Supported: {}{and_filters}.", names.join(", "))),
     };
     match filters {
         Filters::Allowed | Filters::WithEmbeds => error.with_hint(format!(
@@ -209,7 +210,7 @@ mod tests {
             assert!(error.message().contains(expected), "{query}: {}", error.message());
         };
         check("limit=1&limit=2", "`limit` is given twice");
-        let supported = "limit, select, or, and, not.or, not.and, filters";
+        let supported = "limit, select, or, and, not.or, not.and and filters";
         check("maxAffected=1", &format!("Unknown parameter `maxAffected`. Supported: {supported}."));
         check("price=eq.10", "Unknown parameter `price`");
         let mut parts = QueryParts::parse("&limit=12&select=*&", &["limit", "select"], Filters::NotAllowed).unwrap();

@@ -116,7 +116,7 @@ fn number_of_parameters_and_subqueries_of_an_insert_is_bounded() {
 
 #[test]
 fn rows_with_too_many_values_are_not_listed() {
-    // Each array counts as 10 values: 12 for each row, and 50 000 in total.
+    // Each array counts as 30 values: 32 for each row, and 50 000 in total.
     let schema = super::schema();
     let count = |rows: usize| {
         let body = alternating_rows(rows);
@@ -124,8 +124,8 @@ fn rows_with_too_many_values_are_not_listed() {
         let plan = plan_insert(schema, "books", &request).unwrap();
         (plan.groups.len(), matches!(plan.groups[0].rows, GroupRows::Listed(_)))
     };
-    assert_eq!(count(4166), (1, true));
-    assert_eq!(count(4167), (2, false));
+    assert_eq!(count(1562), (1, true));
+    assert_eq!(count(1563), (2, false));
 }
 
 #[test]

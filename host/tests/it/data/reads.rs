@@ -354,7 +354,7 @@ async fn errors_of_reads_name_the_invalid_part() {
     check("books?limit=1&limit=2", 400, "invalid_request", "given twice").await;
     check("books?count=some", 400, "invalid_request", "exact, estimated").await;
     check("books?offset=9223372036854775808", 400, "invalid_request", "`offset`").await;
-    let supported = "Supported: select, limit, offset, order, count, after, or, and, not.or, not.and, filters.";
+    let supported = "Supported: select, limit, offset, order, count, after, or, and, not.or, not.and and filters.";
     check("books?returning=minimal", 400, "invalid_request", supported).await;
     check("books?eq.id=one", 400, "invalid_value", "Column `id` expects bigint: `one` is not a valid bigint.").await;
     check("books?in.id=1,x", 400, "invalid_value", "Column `id` expects bigint: `x` is not a valid bigint.").await;
