@@ -245,7 +245,7 @@ test("a confirmed deletion can't be closed before its result is known", async (t
     await route.continue();
   });
   await dialog.getByRole("button", { name: "Delete user" }).click();
-  assert.ok(await dialog.getByRole("button", { name: "Cancel" }).isDisabled());
+  await eventually(() => dialog.getByRole("button", { name: "Cancel" }).isDisabled(), "the request");
   await page.keyboard.press("Escape");
   assert.ok(await dialog.isVisible());
   release();
