@@ -12,6 +12,7 @@ test("a later page whose entries are gone does not say that there are none", asy
   );
   for (const [path, entries] of [
     ["/runs", "runs"],
+    ["/jobs", "jobs"],
     ["/audit", "audit entries"],
     ["/backups", "backups"],
     [`/projects/${id}/storage`, "buckets"],

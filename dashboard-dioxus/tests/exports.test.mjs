@@ -246,12 +246,15 @@ test("exports are accessible", async (t) => {
 test("source of an export stays the chosen one when a table is created meanwhile", async (t) => {
   const { id } = await createProject("sources", ["create table books (id int primary key)"]);
   const page = await openPage(t);
+  await page.clock.install();
   await page.goto(tools(id, { tab: "export", export: "new" }));
   const form = dialog(page, "New export");
   const source = form.getByRole("combobox", { name: "Source" });
   await source.selectOption({ label: "books" });
   const read = page.waitForResponse(async (response) => (await response.text().catch(() => "")).includes("authors"));
   await admin("POST", `/projects/${id}/sql`, { sql: "create table authors (id int primary key)" });
+  // The page reads the tables at intervals.
+  await page.clock.fastForward(20_000);
   await read;
   await page.waitForTimeout(500);
   assert.equal(await source.locator("option:checked").innerText(), "books");

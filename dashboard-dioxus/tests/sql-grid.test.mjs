@@ -170,6 +170,8 @@ test("details of a dropped table are not requested again", async (t) => {
   page.on("response", (response) => {
     if (response.url().includes("/table?name=books")) statuses.push(response.status());
   });
+  // The details that are known when the schema arrives are read again.
+  await shown(item(page, "books"));
   await run(page, "select * from books");
   await shown(cell(page, "book 1"));
   await eventually(() => statuses.length === 1, "the details of the table");

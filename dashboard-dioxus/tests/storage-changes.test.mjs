@@ -53,7 +53,8 @@ test("upload in parts that gets another name leaves no parts", async (t) => {
   await page.locator("#upload-files").setInputFiles([file]);
   const dialog = page.getByRole("alertdialog", { name: "Replace large.bin?" });
   await dialog.getByRole("button", { name: "Keep both" }).click();
-  await shown(page.getByRole("link", { name: "large (1).bin", exact: true }));
+  // The file is sent twice more.
+  await page.getByRole("link", { name: "large (1).bin", exact: true }).waitFor({ timeout: 60_000 });
   const { items } = await admin("GET", `${bucket}/multipart?limit=200`);
   assert.deepEqual(items, []);
 });

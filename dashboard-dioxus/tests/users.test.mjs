@@ -245,7 +245,7 @@ test("a confirmed deletion can't be closed before its result is known", async (t
     await route.continue();
   });
   await dialog.getByRole("button", { name: "Delete user" }).click();
-  assert.ok(await dialog.getByRole("button", { name: "Cancel" }).isDisabled());
+  await eventually(() => dialog.getByRole("button", { name: "Cancel" }).isDisabled(), "the request");
   await page.keyboard.press("Escape");
   assert.ok(await dialog.isVisible());
   release();
@@ -277,10 +277,13 @@ test("settings are saved, and text in place of a number is refused", async (t) =
 test("saving a setting takes back nothing that another tab has saved in the meantime", async (t) => {
   const { id } = await withUsers();
   const page = await openPage(t);
+  await page.clock.install();
   await page.goto(usersOf(id, "?tab=settings"));
   await page.getByLabel("Minimum password length (characters)").fill("10");
   await page.getByLabel("Issuer").fill("https://app.example.com");
   await admin("PATCH", `/projects/${id}/auth`, { allowSignup: false });
+  // The page reads the settings at intervals.
+  await page.clock.fastForward(20_000);
   const signUp = page.getByRole("switch", { name: "Sign-up is open" });
   await eventually(async () => !(await signUp.isChecked()), "the setting of the other tab");
   await page.reload();

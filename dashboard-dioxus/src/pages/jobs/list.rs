@@ -6,7 +6,7 @@ use api_types::{Job, JobState, ListedProject, Page as ApiPage, Plugin};
 use dioxus::prelude::*;
 
 use super::{
-    super::filter_text::use_filter_text,
+    super::{cursor_paging::EmptyPage, filter_text::use_filter_text},
     acts::DeleteJob,
     allowed_hosts::{NoHosts, use_allows_no_hosts},
     row::{JobCard, JobRow},
@@ -72,6 +72,9 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
         RemoteState::Failed(failure) => rsx! {
             ErrorBox { what: "Jobs could not be loaded.", failure, on_retry: move |()| jobs.refresh() }
         },
+        RemoteState::Ready(page) if page.items.is_empty() && cursor.is_some() => {
+            rsx! { EmptyPage { entries: "jobs" } }
+        }
         RemoteState::Ready(page) if page.items.is_empty() && !is_filtered => {
             rsx! { NoJobs { project: project.clone() } }
         }

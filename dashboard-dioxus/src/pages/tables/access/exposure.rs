@@ -22,14 +22,15 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
     let is_dirty = publishable() != saved.publishable || signed_in() != saved.signed_in;
     let opens_for_writing = publishable() == TableAccess::Write && saved.publishable != TableAccess::Write;
     let opens_signed_in = signed_in() > saved.signed_in;
-    // The server requires a confirmation even if signed-in users get less access, which needs no warning.
-    let narrows_signed_in = signed_in() < saved.signed_in;
     // A materialized view contains rows of other tables, regardless of their policies.
     let opens_copy = detail.kind == TableKind::MaterializedView
         && publishable() == TableAccess::Read
         && saved.publishable == TableAccess::None;
     let is_limited = detail.row_level_security || detail.kind == TableKind::View;
     let is_risky = !is_limited && (opens_for_writing || opens_signed_in || opens_copy);
+    // Without row-level security, the server requires a confirmation even if signed-in users get less access, which
+    // needs no warning.
+    let is_confirmed = !is_limited && signed_in() < saved.signed_in;
     let path = table_path(&project, &detail.name, "exposure", &[]);
     let save = move |confirm: bool| {
         let (path, project) = (path.clone(), project.clone());
@@ -86,7 +87,7 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
                     failure.set(None);
                     asking.set(true);
                 } else {
-                    save(narrows_signed_in);
+                    save(is_confirmed);
                 }
             },
             div { class: "stack stack-6",
