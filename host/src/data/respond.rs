@@ -256,8 +256,8 @@ pub(super) fn counted_rows(rows: &[Row]) -> anyhow::Result<u64> {
     count_column(rows.first().context("a count returned no row")?, 0)
 }
 
-/// Maximum cost of a read whose rows are counted, in the planner's unit: about the time to read a page of 8 KiB from the
-/// disk. A table of 80 MB can be read completely.
+/// Maximum cost of a read whose rows are counted, in the planner's unit: about the time to read a page of 8 KiB from
+/// the disk. A table of 80 MB can be read completely.
 const MAX_COUNTED_COST: f64 = 10_000.0;
 
 /// The planner's estimate of a read of all pages.
