@@ -151,8 +151,7 @@ variables! {
          TLS only to loopback). Unset: no mail is sent to end users.";
     plain "ATLASHUB_SMTP_FROM" "" "Sender of mail to end users, for example `My app <no-reply@example.com>`.";
     plain "ATLASHUB_AUTH_HASH_CONCURRENCY" "<half of the cores>"
-        "Maximum number of passwords that are hashed at the same time. Each takes 19 MiB, a core for about 30 ms, and \
-         as long a pause before the next one.";
+        "Maximum number of passwords that are hashed at the same time. Each takes 19 MiB, and a core for about 30 ms.";
     plain "ATLASHUB_JOB_CONCURRENCY" "64"
         "Maximum number of concurrent job runs per process. One plugin can use three quarters of them. In \
          addition, four runs are reserved for backups, cleanup, exports, imports and migrations.";

@@ -1,6 +1,5 @@
 //! Hashes passwords with Argon2id. The number of hashes in parallel is limited, because each needs 19 MiB and tens of
-//! milliseconds of a core. A hash is followed by a pause of the same length, at most [`MAX_PAUSE`], before the next one
-//! of the queue, so that a storm of logins leaves other requests about half of the time of each core.
+//! milliseconds of a core.
 
 mod memory;
 
@@ -38,8 +37,6 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// Time after which a hash whose thread yields to all others is computed again by a thread that doesn't. On an idle
 /// machine, a whole login takes 17 ms.
 const MAX_YIELDING: Duration = Duration::from_millis(500);
-/// Maximum pause after a hash.
-const MAX_PAUSE: Duration = Duration::from_millis(50);
 /// Time for which hashes don't yield to other threads after a hash that took longer than [`MAX_YIELDING`].
 const NOT_YIELDING: Duration = Duration::from_secs(30);
 
@@ -125,9 +122,8 @@ impl PasswordHasher {
         output.map_err(ApiError::internal)
     }
 
-    /// Starts a thread for the work, and returns the channel that receives the result. The permit is returned after a
-    /// pause as long as the work, at most [`MAX_PAUSE`], even if nobody waits for the result, unless another thread has
-    /// taken the permit over.
+    /// Starts a thread for the work, and returns the channel that receives the result. The thread returns the permit
+    /// when it ends, even if nobody waits for the result, unless another thread has taken the permit over.
     fn start<T: Send + 'static>(
         &self,
         work: Arc<impl Fn(&mut Memory) -> T + Send + Sync + 'static>,
@@ -142,18 +138,9 @@ impl PasswordHasher {
             if priority == Priority::Idle {
                 yield_to_other_threads();
             }
-            let begin = Instant::now();
             let output = work(&mut memory);
-            let pause = begin.elapsed().min(MAX_PAUSE);
             kept.put_back(memory, &runtime);
-            if let Some(permit) = permit.lock().take() {
-                // Even a thread that yields to all others keeps a core busy. Linux gives it a share of the time, and
-                // lets others wait for it for up to a few milliseconds.
-                runtime.spawn(async move {
-                    tokio::time::sleep(pause).await;
-                    drop(permit);
-                });
-            }
+            drop(permit.lock().take());
             // Nobody waits for the result if the request was cancelled.
             let _ = result.send(output);
         };
@@ -292,22 +279,7 @@ mod tests {
         assert_eq!(second.await.unwrap().as_deref(), Some("password-hash"));
         assert!(hasher.starved_at.lock().is_some());
         // The first thread has passed its permit on, so it keeps no other hash waiting.
-        let next = tokio::time::timeout(MAX_WAIT, hasher.running.acquire()).await;
-        assert!(next.is_ok());
+        assert_eq!(hasher.running.available_permits(), 1);
         drop(release);
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "runs on the thread of the hash")]
-    #[tokio::test]
-    async fn next_hash_begins_after_a_pause() {
-        let hasher = PasswordHasher::new(1);
-        let slow_hash = |_: &mut Memory| {
-            std::thread::sleep(MAX_PAUSE);
-            Instant::now()
-        };
-        let end = hasher.run(slow_hash).await.unwrap();
-        let next = hasher.run(|_| Instant::now()).await.unwrap();
-        let pause = next.duration_since(end);
-        assert!(pause >= MAX_PAUSE / 2, "{pause:?}");
     }
 }
