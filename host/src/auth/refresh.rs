@@ -2,8 +2,8 @@
 //!
 //! Each token has one successor. A token that is sent again within [`GRACE_SECONDS`] returns the same successor,
 //! because two tabs can send the same token at the same moment, and a response can be lost. A token that is sent again
-//! later counts as stolen, because one of its two senders may be a thief, and the whole session ends. The access token
-//! is signed anew for each response. All times are those of the database's clock.
+//! later counts as stolen, because one of its two senders may be a thief, and the whole session ends. Each response
+//! has a new access token. All times are those of the database's clock.
 
 use api_types::SignedInUser;
 
