@@ -21,6 +21,12 @@ use crate::{
 /// Minimum time between two repairs of a schema. It matters for errors that a repair does not remove.
 const MIN_REPAIR_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often a statement that Postgres ended because of a deadlock runs again.
+const DEADLOCK_RETRIES: u32 = 3;
+
+/// Pause before a statement runs again after a deadlock.
+const DEADLOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Runs statements on schema `auth` of projects, as the role that owns it. Brings the schema up to date before its
 /// first use in this process, and again after a restore, since the restored database has an earlier schema or none.
 #[derive(Clone)]
@@ -65,8 +71,13 @@ impl AuthDatabase {
         let arrived_at = Instant::now();
         let mut result = self.projects.pools.fetch(project, DbRole::Auth, statement).await;
         // For example, a refresh locks the token and then the session, and a logout the other way round. Postgres has
-        // undone the statement, and the other one has gone on.
-        if result.as_ref().is_err_and(is_deadlock) {
+        // undone the statement, and the other one goes on. Without the pause, this one could take its first lock again
+        // before the other one wakes up.
+        for _ in 0..DEADLOCK_RETRIES {
+            if !result.as_ref().is_err_and(is_deadlock) {
+                break;
+            }
+            tokio::time::sleep(DEADLOCK_PAUSE).await;
             result = self.projects.pools.fetch(project, DbRole::Auth, statement).await;
         }
         let Err(error) = result else { return result };
