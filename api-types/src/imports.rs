@@ -259,9 +259,9 @@ pub struct StartImport {
     /// Whether values are imported into an identity column that is always generated (default false).
     #[serde(default)]
     pub override_identity: bool,
-    /// CSV: whether the first row contains the names of the fields. If absent, the first row does if `mapping` names
-    /// one of its values and no field such as `column1`. Otherwise, the last preview decides; without a preview, it is
-    /// detected.
+    /// CSV: whether the first row contains the names of the fields. If absent, it counts as true if `mapping` names one
+    /// of the first row's values, and no field such as `column1`. Otherwise, the last preview decides; without a
+    /// preview, it is detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
     /// CSV: the character between two fields. If absent, the last preview decides; without a preview, it is detected.
