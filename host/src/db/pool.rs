@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn read_prefers_any_connection_to_one_with_a_write_and_that_to_a_stuck_one() {
+    fn reads_prefer_free_connections_then_those_with_a_write_then_stuck_ones() {
         let suitability = |is_stuck, is_behind_write, in_flight| Suitability { is_stuck, is_behind_write, in_flight };
         let sorted = [
             suitability(false, false, 0),

@@ -11,7 +11,7 @@ use super::{
     syntax_tree::{SyntaxTree, kind_of, names, string_constant},
 };
 
-// The alternatives that several rejections name.
+// Explanations and alternatives that several rejections share.
 const ROLES: &str = "AtlasHub manages the roles and their passwords. Use API keys and table exposure instead.";
 const TRANSACTIONS: &str = "A script already runs in one transaction. Remove the statement, or send \
      `\"transaction\": false` to commit each statement on its own.";
@@ -35,7 +35,7 @@ pub(super) fn check(tree: &SyntaxTree, permissions: Permissions) -> Result<(), R
     check_in_bodies(tree, permissions, 0)
 }
 
-/// Checks a tree that is the body of `body_depth` functions.
+/// Checks a tree that is nested in the bodies of `body_depth` functions.
 fn check_in_bodies(tree: &SyntaxTree, permissions: Permissions, body_depth: usize) -> Result<(), Rejection> {
     let mut rejection = None;
     tree.walk(&mut |name, value| {
@@ -135,7 +135,8 @@ fn check_rename(rename: &Value) -> Option<Rejection> {
 fn check_call(call: &Value) -> Option<Rejection> {
     let names = names(&call["funcname"]);
     let name = *names.last()?;
-    // A function in another schema is the owner's own and may have any name.
+    // A function in another schema is the owner's own and may have any name. The functions of the extension `dblink`
+    // can be in any schema.
     if names.len() > 1 && names[names.len() - 2] != "pg_catalog" && !name.starts_with("dblink") {
         return None;
     }
