@@ -1,4 +1,4 @@
-//! The owner's commands: list, approve, revoke. The database notifies running servers of changes, which apply them.
+//! The owner's commands: list, approve, revoke. Running servers apply the changes, because the database notifies them.
 
 use std::{collections::BTreeMap, io::IsTerminal as _, path::PathBuf, process::ExitCode};
 
