@@ -213,7 +213,7 @@ pub struct Protection {
     pub will_go: Option<WillGo>,
     /// Whether the database needs attention; `problem` says why.
     pub overdue: bool,
-    /// What is wrong. Null if there is no problem.
+    /// Description of the problem. Null if there is none.
     pub problem: Option<String>,
     /// When the problem began. If no enabled job backs up the database, the time of its last good backup or, if there
     /// is none, of its creation. Null if there is no problem, or if the time is unknown.

@@ -88,7 +88,7 @@ pub struct CreateImport {
     pub file_name: Option<String>,
 }
 
-/// An import and where to upload its file.
+/// An import, and the signed URL for the upload of its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -177,7 +177,7 @@ pub struct ImportError {
     pub column: Option<String>,
     /// Kind of the error, for example `invalid_value` or `unique_violation`.
     pub code: String,
-    /// What is wrong.
+    /// Description of the error.
     pub message: String,
     /// The value in the file, cut off after 200 characters. Null if it is not known.
     pub value: Option<String>,

@@ -45,8 +45,8 @@ pub(crate) struct BackupsQuery {
 
 /// List backups, newest first
 ///
-/// The first page synchronizes the catalogue with the object store. This adds backups that the catalogue lacked, and
-/// marks backups whose dump is gone as `missing`.
+/// A request for the first page synchronizes the catalogue with the object store. This adds backups that the catalogue
+/// lacked, and marks backups whose dump is gone as `missing`.
 #[utoipa::path(get, path = "/admin/v1/backups", tag = "backups", params(BackupsQuery),
     responses((status = 200, body = Page<Backup>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_backups(
