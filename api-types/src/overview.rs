@@ -89,7 +89,7 @@ pub struct Connections {
 pub struct Attention {
     /// Id of the item: its kind and what it concerns. It stays the same as long as the item exists.
     pub id: String,
-    /// What is wrong.
+    /// Kind of the problem.
     pub kind: AttentionKind,
     /// How urgent it is.
     pub severity: Severity,

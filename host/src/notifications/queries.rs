@@ -95,9 +95,9 @@ pub(super) struct ChannelChange<'a> {
     pub sealed: Option<(&'a [u8], &'a [u8])>,
 }
 
-/// Updates a channel. Returns `None` if it does not exist, or if the change contains settings and the channel no longer
-/// has those from which they were made. Pending deliveries of a disabled channel fail, except the one that is being
-/// sent.
+/// Updates a channel. Returns `None` if the channel does not exist, or if the change contains settings and another
+/// request has replaced the settings from which they were made. Pending deliveries of a disabled channel fail, except
+/// the one that is being sent.
 pub(super) async fn update_channel(
     pool: &PgPool,
     id: Uuid,

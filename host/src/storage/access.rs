@@ -163,7 +163,7 @@ pub(super) enum Requester {
     /// The owner, through the admin API.
     Admin,
     SecretKey,
-    /// A plugin: `plugin:` and its name.
+    /// A plugin, by its label: `plugin:` and the plugin's name.
     Plugin(Arc<str>),
     /// An end user, by id. The user's permissions apply, whichever API key the request carries.
     SignedIn(Arc<str>),

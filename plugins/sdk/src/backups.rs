@@ -28,7 +28,7 @@ pub async fn record(backup: NewBackup) -> Result<String> {
 /// Copies the objects of a project for a backup, except contents that an earlier backup copied, and stores the list of
 /// the objects beside the backup's manifest.
 ///
-/// Call it after the dump was committed, with the key that the manifest will have.
+/// Call this function after the dump was committed, with the key that the manifest will have.
 ///
 /// # Errors
 /// Returns `Denied` if the grant does not cover the target, `Invalid` if the target is not a project, `Failed` if an

@@ -1,8 +1,8 @@
 //! Periodic work, scheduled in UTC: ends runs with expired leases, wakes the planner and the claimer in case they
 //! missed a notification or a change of the clock, applies the retention of runs, and removes logs without a run.
 //!
-//! This is the only use of `tokio-cron-scheduler`. It polls twice a second and does not handle changes of the clock,
-//! which is enough here, but not for jobs.
+//! This is the only use of `tokio-cron-scheduler`. The crate polls twice a second and does not handle changes of the
+//! clock. That is enough for sweeps, but not for jobs.
 
 use std::sync::{Arc, Weak};
 

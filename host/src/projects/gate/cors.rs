@@ -56,8 +56,8 @@ pub(super) fn check_origin(project: &ProjectRef, headers: &HeaderMap) -> ApiResu
         .with_hint("Add the origin to the project's allowed origins, or call from a server."))
 }
 
-/// Returns the response for a request that the gate refuses. Pages of any origin may read the response: it contains no
-/// data of the project, and otherwise browsers would report only a network error.
+/// Returns the response for a request that the gate refuses. Pages of any origin may read the response, because
+/// browsers would otherwise report only a network error. The response contains no data of the project.
 pub(super) fn refusal(headers: &HeaderMap, error: ApiError) -> Response {
     let mut response = error.into_response();
     if let Some(origin) = headers.get(header::ORIGIN) {
