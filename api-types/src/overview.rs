@@ -93,7 +93,7 @@ pub struct Attention {
     pub kind: AttentionKind,
     /// How urgent it is.
     pub severity: Severity,
-    /// Since when the problem exists. Null if unknown.
+    /// When the problem began. Null if unknown.
     #[serde(deserialize_with = "utc_time::deserialize_option")]
     pub since: Option<DateTime<Utc>>,
     /// For `jobFailing`, the number of failed runs; for `jobBehind` and `jobSkipping`, the number of skipped runs among

@@ -18,6 +18,7 @@ const TRANSACTIONS: &str = "A script already runs in one transaction. Remove the
 const TRANSACTION_MODES: &str = "AtlasHub starts the transactions. To choose whether one may write, use `readOnly` \
      (the switch “Read only” in the dashboard). Its other properties can't be changed.";
 const SERVER: &str = "It affects the whole server, not only this project.";
+const NOTIFICATIONS: &str = "The connection is closed after the statement, so no notification could arrive.";
 const FILES: &str = "It accesses files or programs of the server. Use import and export instead.";
 
 /// Statements that the configuration allows in addition.
@@ -73,9 +74,8 @@ fn check_node(name: &str, value: &Value, permissions: Permissions, body_depth: u
         "CreateTableSpaceStmt" => reject("CREATE TABLESPACE", SERVER),
         "DropTableSpaceStmt" => reject("DROP TABLESPACE", SERVER),
         "AlterTableSpaceOptionsStmt" => reject("ALTER TABLESPACE", SERVER),
-        "ListenStmt" | "UnlistenStmt" => {
-            reject("LISTEN", "The connection is closed after the statement, so no notification could arrive.")
-        }
+        "ListenStmt" => reject("LISTEN", NOTIFICATIONS),
+        "UnlistenStmt" => reject("UNLISTEN", NOTIFICATIONS),
         "RenameStmt" => check_rename(value),
         "FuncCall" | "funccall" => check_call(value),
         "CreateFunctionStmt" if body_depth < MAX_BODY_DEPTH => check_sql_body(value, permissions, body_depth + 1),

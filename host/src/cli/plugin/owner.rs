@@ -264,7 +264,7 @@ fn print(plugin: &Plugin) {
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("the `=` after the name is missing")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
