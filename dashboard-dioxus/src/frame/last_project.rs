@@ -9,7 +9,7 @@ use crate::{
     route::Route,
 };
 
-/// Key of the project's id in `sessionStorage`, which each tab of the browser has for itself.
+/// Key of the project's id in `sessionStorage`. Each tab of the browser has its own storage.
 const KEY: &str = "atlashub.project";
 
 /// The id of the project, if one was opened in this tab.

@@ -185,7 +185,7 @@ impl Pool {
     }
 
     /// Records that the database could not be reached, unless the pool was closed since the attempt began in `epoch`.
-    /// After a close, the database or its roles may be others.
+    /// A close means that the database or its roles may have changed.
     pub(super) fn note_unreachable(&self, epoch: u64) {
         let _guard = self.shared_lock.lock();
         if self.epoch() == epoch {
