@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# esbuild 0.28.2: minifying CSS moves a shorthand behind a logical property that it then overrides. A top margin that is
-# written as `margin-block-start` is lost. The values are computed here for a page that is read from left to right.
+# esbuild 0.28.2: minifying CSS moves a shorthand behind a logical property, so that the shorthand overrides the
+# property. For example, a top margin that is written as `margin-block-start` is lost. The values are computed here for
+# a page that is read from left to right.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 

@@ -36,7 +36,7 @@ pub struct Backup {
     pub id: String,
     /// The database: `platform` or `project:<id>`.
     pub target: String,
-    /// Name of the project at the time of the backup. Null for the platform.
+    /// Name of the project at the time of the backup. Null for the platform, or if unknown.
     pub title: Option<String>,
     /// When the dump started.
     pub created_at: DateTime<Utc>,
@@ -213,10 +213,10 @@ pub struct Protection {
     pub will_go: Option<WillGo>,
     /// Whether the database needs attention; `problem` says why.
     pub overdue: bool,
-    /// What is wrong. Null if there is no problem.
+    /// Description of the problem. Null if there is none.
     pub problem: Option<String>,
-    /// Since when the problem exists. If no enabled job backs up the database, the time of its last good backup or, if
-    /// there is none, of its creation. Null if there is no problem, or if the time is unknown.
+    /// When the problem began. If no enabled job backs up the database, the time of its last good backup or, if there
+    /// is none, of its creation. Null if there is no problem, or if the time is unknown.
     pub problem_since: Option<DateTime<Utc>>,
 }
 

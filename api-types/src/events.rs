@@ -55,7 +55,7 @@ pub struct Event {
     /// Id of the changed resource; for a plugin, its name. For kind `system`, the id of the node if the state is
     /// `joined` or `left`, and null otherwise.
     pub id: Option<String>,
-    /// The project that it belongs to. Null for the platform.
+    /// Id of the project that the resource belongs to. Null for the platform.
     pub project_id: Option<String>,
     /// The state after the change. States in between may be left out.
     pub state: String,

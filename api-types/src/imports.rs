@@ -88,7 +88,7 @@ pub struct CreateImport {
     pub file_name: Option<String>,
 }
 
-/// An import and where to upload its file.
+/// An import, and the signed URL for the upload of its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -177,7 +177,7 @@ pub struct ImportError {
     pub column: Option<String>,
     /// Kind of the error, for example `invalid_value` or `unique_violation`.
     pub code: String,
-    /// What is wrong.
+    /// Description of the error.
     pub message: String,
     /// The value in the file, cut off after 200 characters. Null if it is not known.
     pub value: Option<String>,
@@ -259,9 +259,9 @@ pub struct StartImport {
     /// Whether values are imported into an identity column that is always generated (default false).
     #[serde(default)]
     pub override_identity: bool,
-    /// CSV: whether the first row contains the names of the fields. If absent, the first row does if `mapping` names
-    /// one of its values and no field such as `column1`. Otherwise, the last preview decides; without a preview, it is
-    /// detected.
+    /// CSV: whether the first row contains the names of the fields. If absent, it counts as true if `mapping` names one
+    /// of the first row's values, and no field such as `column1`. Otherwise, the last preview decides; without a
+    /// preview, it is detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
     /// CSV: the character between two fields. If absent, the last preview decides; without a preview, it is detected.

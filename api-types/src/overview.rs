@@ -89,11 +89,11 @@ pub struct Connections {
 pub struct Attention {
     /// Id of the item: its kind and what it concerns. It stays the same as long as the item exists.
     pub id: String,
-    /// What is wrong.
+    /// Kind of the problem.
     pub kind: AttentionKind,
     /// How urgent it is.
     pub severity: Severity,
-    /// Since when the problem exists. Null if unknown.
+    /// When the problem began. Null if unknown.
     #[serde(deserialize_with = "utc_time::deserialize_option")]
     pub since: Option<DateTime<Utc>>,
     /// For `jobFailing`, the number of failed runs; for `jobBehind` and `jobSkipping`, the number of skipped runs among

@@ -47,7 +47,7 @@ impl BucketAccess {
 pub struct Bucket {
     /// Name of the bucket: 1 to 63 lowercase letters, digits, `-` and `_`, starting with a letter or digit.
     pub name: String,
-    /// What the public API allows.
+    /// Access that the public API allows without the secret key.
     pub exposure: BucketExposure,
     /// Maximum size of an object, in bytes.
     pub max_object_bytes: i64,
@@ -140,13 +140,13 @@ pub struct SignUpload {
     /// with `put` is never served, and is removed.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::numbers::max_size")]
     pub max_size: Option<i64>,
-    /// Exact size, in bytes. At most 5 GiB, except for `multipart`, which requires it. If given, the object store
-    /// rejects any other size.
+    /// Exact size, in bytes. If given, the object store rejects any other size. Required for `multipart`; at most 5 GiB
+    /// for the other modes.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::numbers::size")]
     pub size: Option<i64>,
     /// Whether to sign the upload even if an object exists at the path (default false: such a request returns 409).
-    /// Requires the secret key. This is checked when the upload is signed. A `put` or `post` that was signed with the
-    /// secret key replaces an object that appears afterwards, unless `once` is set.
+    /// Requires the secret key. The server looks for the object only when it signs the upload. A `put` or `post` that
+    /// was signed with the secret key replaces an object that appears afterwards, unless `once` is set.
     #[serde(default)]
     pub upsert: bool,
     /// Whether to sign `If-None-Match: *`, so that the store refuses to replace an object. Only for the mode `put`, and
@@ -316,7 +316,7 @@ pub struct ListObjects {
     pub prefix: Option<String>,
     /// `/` returns the folders under the prefix as `prefixes`, and only objects that are in none of them.
     pub delimiter: Option<String>,
-    /// Objects and folders per page (default 100). Values above 1000 are reduced to it.
+    /// Objects and folders per page (default 100). Values above 1000 are reduced to 1000.
     #[serde(default, deserialize_with = "crate::numbers::object_limit")]
     pub limit: Option<u32>,
     /// `nextCursor` of the previous page. Without it, the first page is returned.

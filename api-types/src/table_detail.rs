@@ -17,7 +17,7 @@ pub struct TableSummary {
     pub column_count: i64,
     /// Whether the table has a primary key.
     pub has_primary_key: bool,
-    /// What the public API allows.
+    /// Access that the public API allows without the secret key.
     pub exposure: TableExposure,
     /// Whether row-level security is enabled.
     pub row_level_security: bool,
@@ -92,7 +92,7 @@ pub struct TableDetail {
     pub kind: TableKind,
     /// Comment on the table. Null if there is none.
     pub comment: Option<String>,
-    /// What the public API allows.
+    /// Access that the public API allows without the secret key.
     pub exposure: TableExposure,
     /// Which rows each kind of caller can reach: secret key, publishable key, signed-in user.
     pub access: Vec<CallerAccess>,

@@ -112,7 +112,7 @@ pub struct AdminTable {
     /// The table.
     #[serde(flatten)]
     pub table: Table,
-    /// What the public API allows.
+    /// Access that the public API allows without the secret key.
     pub exposure: TableExposure,
     /// Whether row-level security is enabled.
     pub row_level_security: bool,

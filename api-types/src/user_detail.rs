@@ -49,7 +49,8 @@ pub struct UserReference {
     pub table: String,
     /// Columns of the foreign key.
     pub columns: Vec<String>,
-    /// Number of rows. Counting stops at 10 000. Zero if the rows were not counted.
+    /// Number of rows. Counting stops at 10 000. Rows that forced row-level security hides from the project's owner
+    /// role are not counted. Zero if the rows were not counted at all.
     pub rows: i64,
     /// Whether the rows were counted. False if that took too long, for example because the table is locked, or large
     /// and without an index on the column.

@@ -9,7 +9,7 @@ use crate::{
     route::Route,
 };
 
-/// Key in `sessionStorage` of the project's id. Each tab of the browser has its own.
+/// Key of the project's id in `sessionStorage`. Each tab of the browser has its own storage.
 const KEY: &str = "atlashub.project";
 
 /// The id of the project, if one was opened in this tab.

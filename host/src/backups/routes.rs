@@ -45,8 +45,8 @@ pub(crate) struct BackupsQuery {
 
 /// List backups, newest first
 ///
-/// The first page synchronizes the catalogue with the object store. This adds backups that the catalogue lacked, and
-/// marks backups whose dump is gone as `missing`.
+/// A request for the first page synchronizes the catalogue with the object store. This adds backups that the catalogue
+/// lacked, and marks backups whose dump is gone as `missing`.
 #[utoipa::path(get, path = "/admin/v1/backups", tag = "backups", params(BackupsQuery),
     responses((status = 200, body = Page<Backup>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_backups(
@@ -149,7 +149,7 @@ pub(crate) async fn sign_backup_download(
 /// manifest, and removes the database. The run also checks that the copies of the backup's objects exist. If a number
 /// differs, a copy is missing, or the dump was changed or can't be restored, the run fails and the backup becomes
 /// `failed`. If everything matches, the backup becomes `verified`. An encrypted backup needs an `identity`, unless the
-/// server has one. Otherwise, the body may be left out.
+/// server has one. The body may be left out if it contains no `identity`.
 #[utoipa::path(post, path = "/admin/v1/backups/{backup}/verify", tag = "backups", params(("backup" = Uuid, Path)),
     request_body = VerifyBackup,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
@@ -166,7 +166,7 @@ pub(crate) async fn verify_backup(
 
 /// Delete a backup
 ///
-/// Removes the dump, the manifest, the list of its objects and the catalogue entry.
+/// Removes the dump, the manifest, the list of the backup's objects and the catalogue entry.
 #[utoipa::path(delete, path = "/admin/v1/backups/{backup}", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
 pub(crate) async fn delete_backup(
@@ -178,7 +178,7 @@ pub(crate) async fn delete_backup(
     Ok((StatusCode::NO_CONTENT, audit_details(&backup)))
 }
 
-/// Names the backup in the audit log, which outlives it.
+/// Names the backup in the audit log, whose entries stay after the backup is deleted.
 fn audit_details(backup: &BackupRow) -> Extension<AuditDetails> {
     let BackupRow { target, title, created_at, .. } = backup;
     Extension(AuditDetails(json!({ "database": target, "name": title, "createdAt": created_at })))

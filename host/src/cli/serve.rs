@@ -203,8 +203,8 @@ fn fit_connections(mut config: Config) -> Config {
             open_files,
             public = config.connections.public,
             admin = config.connections.admin,
-            "fewer connections are accepted than configured, because the process may open few files; \
-             raise its limit (`ulimit -n`)"
+            "fewer connections are accepted than configured, because the limit on open files is too low; \
+             raise it (`ulimit -n`)"
         );
     }
     config
@@ -220,8 +220,8 @@ fn create_plugin_folder(path: &Path) {
 /// Returns a receiver whose value becomes true at the first SIGTERM, SIGINT or SIGHUP. The second SIGTERM or SIGINT
 /// ends the process immediately.
 ///
-/// A process receives SIGHUP when its terminal is closed, often twice: from the system and from the shell. A process
-/// that `nohup` started ignores the signal, and continues to.
+/// A process receives SIGHUP when its terminal is closed, often twice: from the system and from the shell. If the
+/// process was started with `nohup`, it ignores the signal, and this function does not change that.
 fn stop_on_signals() -> Result<watch::Receiver<bool>, CommandError> {
     let failed =
         |error: std::io::Error| CommandError::failed(format!("Signal handlers could not be installed: {error}."));
@@ -238,7 +238,7 @@ fn stop_on_signals() -> Result<watch::Receiver<bool>, CommandError> {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
-                // A terminal or service manager often sends another signal with this one.
+                // A terminal or service manager often sends another signal with SIGHUP, so SIGHUP does not count.
                 Some(()) = async { hang_up.as_mut()?.recv().await } => {
                     tracing::info!("the terminal was closed: shutting down after requests in flight");
                     sender.send_replace(true);
@@ -257,7 +257,8 @@ fn stop_on_signals() -> Result<watch::Receiver<bool>, CommandError> {
     Ok(receiver)
 }
 
-/// Returns whether the process was started with SIGHUP ignored. Systems without `/proc` do not tell.
+/// Returns whether the process was started with SIGHUP ignored. Returns false on systems without `/proc`, where this is
+/// not known.
 fn ignores_hang_up() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored_signals(&status) & 1 != 0

@@ -13,7 +13,7 @@ use super::{ConfigError, Secret, Vars};
 pub struct AuthConfig {
     /// Maximum number of passwords that are hashed at the same time.
     pub hash_concurrency: usize,
-    /// The mail server for links to end users. `None` if no mail is sent to them.
+    /// The mail server for links to end users. `None` if none is configured.
     pub smtp: Option<SmtpConfig>,
 }
 
@@ -100,7 +100,7 @@ fn server(text: &str, from: Mailbox) -> Result<SmtpConfig, ConfigError> {
     let credentials = match (url.username(), url.password()) {
         ("", None) => None,
         (user, Some(password)) if !user.is_empty() => Some((decoded(user)?, Secret::new(decoded(password)?))),
-        _ => return Err(error("has a user without a password, or the reverse", example)),
+        _ => return Err(error("has a user without a password, or a password without a user", example)),
     };
     // In a URL, an IPv6 address has brackets, which are not part of the host.
     let host = match host {

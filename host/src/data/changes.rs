@@ -95,7 +95,7 @@ pub(super) async fn change_rows(
     // Checks deferred constraints now, so that the effects of their triggers are counted.
     transaction.run("SET CONSTRAINTS ALL IMMEDIATE").await?;
     let effects = serde_json::to_string(&transaction.effects().await?).map_err(ApiError::internal)?;
-    // The response is complete before the changes are committed, so that they are undone if it is too large.
+    // The response is completed before the commit, so that the changes are undone if the response is too large.
     body.push(format!("],\"effects\":{effects}}}").as_bytes())?;
     transaction.run(if request.dry_run { "ROLLBACK" } else { "COMMIT" }).await?;
     transaction.client.mark_idle();

@@ -317,8 +317,8 @@ async fn read(attempt: &Attempt<'_>, request: &ReadRequest, limits: &DataLimits)
 async fn insert(attempt: &Attempt<'_>, request: &InsertRequest<'_>) -> Result<RowsResponse, Failure> {
     let plan = plan_insert(&attempt.schema, attempt.table, request)?;
     let rendered = render_insert(&plan, attempt.max_returned_bytes());
-    // Only plain inserts are mostly short and return little more than they were sent. A deletion can cascade, and an
-    // upsert or update can return large values that the row had before.
+    // Only plain inserts can share transactions: most of them are short, and they return little more than was sent. A
+    // deletion can cascade, and an upsert or update can return large values that the row had before.
     let result = match plan.conflict {
         None => attempt.executor.fetch_insert(&rendered.statement).await,
         Some(_) => attempt.executor.fetch(&rendered.statement).await,

@@ -1,4 +1,4 @@
-//! Last stage: builds the response body. The JSON that Postgres returns is copied unchanged.
+//! Last stage of a request for rows: builds the response body. The JSON that Postgres returns is copied unchanged.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -257,7 +257,7 @@ pub(super) fn counted_rows(rows: &[Row]) -> anyhow::Result<u64> {
 }
 
 /// Maximum cost of a read whose rows are counted, in the planner's unit: about the time to read a page of 8 KiB from
-/// the disk. A table of 80 MB can be read completely.
+/// the disk. Reading a whole table of 80 MB has about this cost.
 const MAX_COUNTED_COST: f64 = 10_000.0;
 
 /// The planner's estimate of a read of all pages.
@@ -267,7 +267,7 @@ pub(super) struct Estimate {
 }
 
 impl Estimate {
-    /// Returns whether the rows can be counted without much more time than a page takes.
+    /// Returns whether the rows can be counted in a short time.
     pub(super) fn is_cheap_to_count(&self) -> bool {
         self.cost <= MAX_COUNTED_COST
     }

@@ -24,8 +24,8 @@ pub fn connect(url: &str, max: u32) -> Result<PgPool, sqlx::Error> {
         .connect_lazy_with(options))
 }
 
-/// Creates a separate pool for the calls of plugins. The number of such calls at once is limited elsewhere. They may
-/// wait longer for a connection than requests may.
+/// Creates a separate pool for the calls of plugins. Calls may wait longer for a connection than requests may. The
+/// number of concurrent calls is limited in `plugins::guest`.
 ///
 /// # Errors
 /// Fails if the URL is invalid.
@@ -43,7 +43,7 @@ pub fn connect_for_plugins(url: &str, max: u32) -> Result<PgPool, sqlx::Error> {
         .connect_lazy_with(options))
 }
 
-/// Runs a query, and retries it once if its connection was lost, for example while it was idle.
+/// Runs a query, and retries it once if its connection was lost, for example while the connection was idle.
 ///
 /// # Errors
 /// Returns the error of the last attempt.
@@ -60,7 +60,7 @@ where
 fn is_connection_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
-        // Class 57P: the server shut the session down, for example to restart.
+        // Codes that begin with 57P: the server ended the session, for example to restart.
         sqlx::Error::Database(database) => database.code().is_some_and(|code| code.starts_with("57P")),
         _ => false,
     }

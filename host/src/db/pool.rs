@@ -184,8 +184,8 @@ impl Pool {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Records that the database could not be reached, unless the pool was closed since the attempt began in `epoch`:
-    /// the database or its roles may have changed.
+    /// Records that the database could not be reached, unless the pool was closed since the attempt began in `epoch`.
+    /// A close means that the database or its roles may have changed.
     pub(super) fn note_unreachable(&self, epoch: u64) {
         let _guard = self.shared_lock.lock();
         if self.epoch() == epoch {
@@ -246,8 +246,8 @@ mod tests {
 
     use super::*;
 
-    /// Returns a connection to a server that sends nothing after the login. It is closed when the second value is
-    /// dropped.
+    /// Returns a connection to a server that sends nothing after the login. The connection is closed when the second
+    /// value is dropped.
     async fn connection() -> (Arc<Connection>, impl Sized) {
         let (stream, mut server) = tokio::io::duplex(1024);
         // AuthenticationOk and ReadyForQuery.
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn read_prefers_any_connection_to_one_with_a_write_and_that_to_a_stuck_one() {
+    fn reads_prefer_free_connections_then_those_with_a_write_then_stuck_ones() {
         let suitability = |is_stuck, is_behind_write, in_flight| Suitability { is_stuck, is_behind_write, in_flight };
         let sorted = [
             suitability(false, false, 0),

@@ -137,7 +137,8 @@ impl Message {
     }
 }
 
-/// Truncates a longer string to `max_length` UTF-16 units, in which receivers count, and ends it with `…`.
+/// Truncates a string that is longer than `max_length` UTF-16 units, and ends it with `…`. Receivers count in these
+/// units.
 pub(super) fn truncate(text: &str, max_length: usize) -> String {
     let mut units = 0;
     for (at, character) in text.char_indices() {

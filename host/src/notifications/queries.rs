@@ -95,9 +95,9 @@ pub(super) struct ChannelChange<'a> {
     pub sealed: Option<(&'a [u8], &'a [u8])>,
 }
 
-/// Updates a channel. Returns `None` if it does not exist, or if the change contains settings and the channel no longer
-/// has those from which they were made. Pending deliveries of a disabled channel fail, except the one that is being
-/// sent.
+/// Updates a channel. Returns `None` if the channel does not exist, or if the change contains settings and another
+/// request has replaced the settings from which they were made. Pending deliveries of a disabled channel fail, except
+/// the one that is being sent.
 pub(super) async fn update_channel(
     pool: &PgPool,
     id: Uuid,
@@ -155,12 +155,13 @@ pub(super) async fn record_test(pool: &PgPool, id: Uuid, error: Option<&str>) ->
     .map(drop)
 }
 
-/// Adds a notification to the outbox of every enabled channel that subscribes to its event.
+/// Adds a notification to the outbox of every enabled channel that subscribes to its event. Returns the number of
+/// channels that have too many pending deliveries to accept the notification.
 ///
-/// If an equal notification is pending, the new one replaces its content and increments its count; of several pending
-/// ones, the newest. If an equal one is being sent, the new one is due in ten minutes. If an equal one finished less
-/// than ten minutes ago, the new one is due ten minutes after it finished. Returns the number of channels that have too
-/// many pending deliveries to accept the notification.
+/// Notifications are equal if they have the same merge key. If an equal notification is pending, the new one replaces
+/// its content and increments its count. If several are pending, this applies to the newest. If an equal one is being
+/// sent, the new one is due in ten minutes. If an equal one finished less than ten minutes ago, the new one is due ten
+/// minutes after the earlier one finished.
 pub(super) async fn enqueue(pool: &PgPool, notification: &Notification) -> Result<u64, sqlx::Error> {
     let (event, merge_key) = (notification.event, notification.merge_key());
     let mut transaction = pool.begin().await?;

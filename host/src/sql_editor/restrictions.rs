@@ -11,13 +11,14 @@ use super::{
     syntax_tree::{SyntaxTree, kind_of, names, string_constant},
 };
 
-// The alternatives that several rejections name.
+// Explanations and alternatives that several rejections share.
 const ROLES: &str = "AtlasHub manages the roles and their passwords. Use API keys and table exposure instead.";
 const TRANSACTIONS: &str = "A script already runs in one transaction. Remove the statement, or send \
      `\"transaction\": false` to commit each statement on its own.";
 const TRANSACTION_MODES: &str = "AtlasHub starts the transactions. To choose whether one may write, use `readOnly` \
      (the switch “Read only” in the dashboard). Its other properties can't be changed.";
 const SERVER: &str = "It affects the whole server, not only this project.";
+const NOTIFICATIONS: &str = "The connection is closed after the statement, so no notification could arrive.";
 const FILES: &str = "It accesses files or programs of the server. Use import and export instead.";
 
 /// Statements that the configuration allows in addition.
@@ -35,7 +36,7 @@ pub(super) fn check(tree: &SyntaxTree, permissions: Permissions) -> Result<(), R
     check_in_bodies(tree, permissions, 0)
 }
 
-/// Checks a tree that is the body of `body_depth` functions.
+/// Checks a tree that is nested in the bodies of `body_depth` functions.
 fn check_in_bodies(tree: &SyntaxTree, permissions: Permissions, body_depth: usize) -> Result<(), Rejection> {
     let mut rejection = None;
     tree.walk(&mut |name, value| {
@@ -73,9 +74,8 @@ fn check_node(name: &str, value: &Value, permissions: Permissions, body_depth: u
         "CreateTableSpaceStmt" => reject("CREATE TABLESPACE", SERVER),
         "DropTableSpaceStmt" => reject("DROP TABLESPACE", SERVER),
         "AlterTableSpaceOptionsStmt" => reject("ALTER TABLESPACE", SERVER),
-        "ListenStmt" | "UnlistenStmt" => {
-            reject("LISTEN", "The connection is closed after the statement, so no notification could arrive.")
-        }
+        "ListenStmt" => reject("LISTEN", NOTIFICATIONS),
+        "UnlistenStmt" => reject("UNLISTEN", NOTIFICATIONS),
         "RenameStmt" => check_rename(value),
         "FuncCall" | "funccall" => check_call(value),
         "CreateFunctionStmt" if body_depth < MAX_BODY_DEPTH => check_sql_body(value, permissions, body_depth + 1),
@@ -135,7 +135,8 @@ fn check_rename(rename: &Value) -> Option<Rejection> {
 fn check_call(call: &Value) -> Option<Rejection> {
     let names = names(&call["funcname"]);
     let name = *names.last()?;
-    // A function in another schema is the owner's own and may have any name.
+    // A function in another schema is the owner's own and may have any name. The functions of the extension `dblink`
+    // can be in any schema.
     if names.len() > 1 && names[names.len() - 2] != "pg_catalog" && !name.starts_with("dblink") {
         return None;
     }

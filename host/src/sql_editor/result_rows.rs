@@ -12,7 +12,7 @@ use crate::{
 
 /// Maximum size of the values in one response, in bytes.
 const MAX_VALUE_BYTES: usize = 8 << 20;
-/// Bytes of a response that are reserved for the members after the rows, mainly notices.
+/// Maximum number of bytes of a response that are reserved for the members after the rows, mainly notices.
 const END_BYTES: usize = 3 << 20;
 
 /// The response with the rows of a result, limited in number and size. Rows are written into it as they arrive.

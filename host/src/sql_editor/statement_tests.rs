@@ -154,6 +154,7 @@ fn unsupported_parts_are_rejected_anywhere_in_a_statement() {
         ("CREATE TABLESPACE x LOCATION '/tmp'", "CREATE TABLESPACE"),
         ("DROP TABLESPACE x", "DROP TABLESPACE"),
         ("LISTEN x", "LISTEN"),
+        ("UNLISTEN x", "UNLISTEN"),
         ("SELECT pg_sleep(1)", "the function pg_sleep()"),
         ("SELECT PG_SLEEP(1)", "the function pg_sleep()"),
         ("SELECT pg_catalog.pg_sleep_for('1s')", "the function pg_sleep_for()"),

@@ -97,7 +97,7 @@ impl StorageAccess {
     /// such paths, because the dashboard always sends keys.
     ///
     /// # Errors
-    /// Returns `invalid_path` if it does.
+    /// Returns `invalid_path` if the path starts with such a name.
     pub(super) async fn check_new_path(&self, path: &ObjectPath) -> ApiResult<()> {
         match path.path().split_once('/') {
             Some(_) if self.path_bucket.is_some() => Ok(()),
@@ -108,11 +108,11 @@ impl StorageAccess {
     }
 
     /// Checks that a list prefix under which nothing exists does not begin with the name of another bucket whose
-    /// existence the requester may know. If the bucket has a folder of that name, it is listed like any other: the
-    /// admin API, other programs and earlier versions can have stored objects at such paths.
+    /// existence the requester may know. If the bucket has a folder of that name, the folder is listed like any other:
+    /// the admin API, other programs and earlier versions can have stored objects at such paths.
     ///
     /// # Errors
-    /// Returns `invalid_path` if it does.
+    /// Returns `invalid_path` if the prefix begins with such a name.
     pub(super) async fn check_empty_prefix(&self, bucket: &str, prefix: &str) -> ApiResult<()> {
         let Some((first, _)) = prefix.split_once('/') else { return Ok(()) };
         if self.path_bucket.is_some() || first == bucket || !self.knows_bucket(first).await? {
@@ -163,7 +163,7 @@ pub(super) enum Requester {
     /// The owner, through the admin API.
     Admin,
     SecretKey,
-    /// A plugin: `plugin:` and its name.
+    /// A plugin, by its label: `plugin:` and the plugin's name.
     Plugin(Arc<str>),
     /// An end user, by id. The user's permissions apply, whichever API key the request carries.
     SignedIn(Arc<str>),

@@ -75,11 +75,11 @@ pub struct TransfersState {
     pub jobs: Jobs,
 }
 
-/// The response of a request that was refused, with its audit details.
+/// The error of a refused request, with the details for the request's audit entry.
 type Refused = (Option<Extension<AuditDetails>>, ApiError);
 
-/// Names the project in the audit entry of a refused request, whose path does not contain it. The id of an unknown
-/// project is not recorded.
+/// Names the project in the audit entry of a refused request, because the request's path does not name the project. The
+/// id of an unknown project is not recorded.
 fn refused(error: ApiError, project: Option<&str>) -> Refused {
     let details = project.filter(|_| error.code() != Code::NotFound);
     (details.map(|id| Extension(AuditDetails(json!({ "projectId": id })))), error)

@@ -1,4 +1,4 @@
-//! The operations for plugins.
+//! The operations on exports and imports for plugins.
 
 use std::any::Any;
 

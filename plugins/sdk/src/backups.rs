@@ -28,7 +28,7 @@ pub async fn record(backup: NewBackup) -> Result<String> {
 /// Copies the objects of a project for a backup, except contents that an earlier backup copied, and stores the list of
 /// the objects beside the backup's manifest.
 ///
-/// Call it after the dump was committed, with the key that the manifest will have.
+/// Call this function after the dump was committed, with the key that the manifest will have.
 ///
 /// # Errors
 /// Returns `Denied` if the grant does not cover the target, `Invalid` if the target is not a project, `Failed` if an
@@ -54,15 +54,15 @@ pub async fn list(target: Option<&str>) -> Result<Vec<Backup>> {
 ///
 /// # Errors
 /// Returns `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Failed` if the dump
-/// or the copy of an object is missing, or if the dump does not match its recorded hash or cannot be restored or
+/// or a copy of an object is missing, or if the dump does not match its recorded hash or cannot be restored or
 /// checked, `TooLarge` if the run already has the maximum number of open transfers, `Conflict` if the run no longer
 /// holds its lease, and `Unavailable` if Postgres or the store cannot be reached.
 pub async fn verify(id: &str) -> Result<Verification> {
     backend::backups::verify(id).await
 }
 
-/// Removes a backup: the dump, its manifest, the list of its objects and the catalogue entry. Copies of objects are
-/// removed later, unless another backup refers to them.
+/// Removes a backup: the dump, the manifest, the list of the backup's objects and the catalogue entry. Copies of
+/// objects are removed later, unless another backup refers to them.
 ///
 /// # Errors
 /// Returns `Denied` if the grant does not cover the target, `NotFound` if there is no such backup, `Conflict` if the

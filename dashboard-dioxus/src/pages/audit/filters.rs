@@ -230,7 +230,7 @@ fn DateField(label: &'static str, parameter: &'static str, value: Option<DateTim
     }
 }
 
-/// Formats a time for a field of type `datetime-local`, in the browser's zone.
+/// Formats a time for a field of type `datetime-local`, in the browser's time zone.
 fn local_input(time: DateTime<Utc>) -> String {
     let date = js_sys::Date::new(&(time.timestamp_millis() as f64).into());
     let (year, month, day) = (date.get_full_year(), date.get_month() + 1, date.get_date());

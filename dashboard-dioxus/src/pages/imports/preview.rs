@@ -36,7 +36,7 @@ impl Preview {
         self.failure.read().as_ref().and_then(Failure::field) == Some(setting)
     }
 
-    /// Returns whether the owner has chosen to type a delimiter, and has not typed a valid one. Marks the field then.
+    /// Returns whether the owner has chosen to type a delimiter, and has not typed a valid one. If so, marks the field.
     pub(super) fn lacks_delimiter(self, draft: &Draft) -> bool {
         if !*self.is_other_delimiter.peek() {
             return false;

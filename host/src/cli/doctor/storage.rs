@@ -10,8 +10,8 @@ use crate::{
     object_store::{ObjectStore, PLATFORM_BUCKET, StoreError, StoreResult},
 };
 
-/// Maximum difference between the clocks. A larger one is reported as a problem. S3 rejects signatures from a
-/// difference of 15 minutes on.
+/// Maximum difference between the clocks. A larger one is reported as a problem. S3 rejects signatures if the clocks
+/// differ by more than 15 minutes.
 const CLOCK_MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 pub(super) async fn check(config: &ExternalStorageConfig, report: &mut Report) {
@@ -57,7 +57,7 @@ async fn probe(store: &ObjectStore) -> StoreResult<Option<TimeDelta>> {
     };
     let read = read.await;
     let deleted = store.delete(PLATFORM_BUCKET, &key).await;
-    // An error of reading is the one to report.
+    // If both the read and the deletion fail, the error of the read is reported.
     let modified = read?;
     deleted?;
     Ok(modified)

@@ -1,4 +1,4 @@
-//! The owner's commands: list, approve, revoke. The database notifies running servers of changes, which apply them.
+//! The owner's commands: list, approve, revoke. Running servers apply the changes, because the database notifies them.
 
 use std::{collections::BTreeMap, io::IsTerminal as _, path::PathBuf, process::ExitCode};
 
@@ -264,7 +264,7 @@ fn print(plugin: &Plugin) {
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("the `=` after the name is missing")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 

@@ -56,8 +56,8 @@ pub(super) fn plan_filter<'p>(table: &'p Table, filter: &'p Filter, column: &str
         TypeClass::Text if ends_in_escape(&filter.value) => Err(ApiError::new(
             Code::InvalidValue,
             format!(
-                "The pattern of `{}.{}` ends in a single backslash. A backslash escapes the next character; to match \
-                 one, write two.",
+                "The pattern of `{}.{}` ends in a single backslash. A backslash escapes the next character. To match a \
+                 backslash, write two.",
                 filter.operator.name(),
                 column.column.name
             ),
@@ -174,7 +174,7 @@ fn converted_list(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str>>
     Ok(array_literal::from_texts(&values))
 }
 
-/// Returns the keys of an `ov` on jsonb or hstore: an array of Postgres or of JSON.
+/// Returns the keys of an `ov` on jsonb or hstore as a Postgres array. The request contains a Postgres or JSON array.
 fn key_list(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str>> {
     let value = &filter.value;
     // `{a,b}` and `{}` are arrays, `{"a":1}` is an object.
@@ -189,7 +189,7 @@ fn key_list(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str>> {
     list.ok_or_else(|| requires(filter, column, "an array of keys"))
 }
 
-/// Returns the value to compare with. Converts JSON, as the API returns it, for the types that do not accept it.
+/// Returns the value to compare with. If the type does not accept JSON, converts JSON in the form that the API returns.
 fn comparison_value(filter: &Filter, column: ColumnRef<'_>) -> ApiResult<Arc<str>> {
     Ok(literal(filter, column, &filter.value)?.unwrap_or_else(|| filter.value.clone()))
 }

@@ -1,4 +1,5 @@
-//! The plans. All their names, except aliases, exist in the schema, and the role may use them as planned.
+//! The plans of reads, writes and exports. All their names, except aliases, exist in the schema, and the role may use
+//! them as planned.
 
 use std::sync::Arc;
 
@@ -48,8 +49,9 @@ pub struct ReadPlan<'p> {
 impl<'p> ReadPlan<'p> {
     /// Returns whether Postgres builds the JSON of the rows. Otherwise the result contains a column for each member.
     ///
-    /// Postgres does so for embedded arrays, which are JSON in any case, and if the exact total is requested. The
-    /// result then has a row even if the page is empty, with a null object; such a read takes long anyway.
+    /// Postgres does so if the plan has embedded arrays, which are JSON in any case, or if the statement counts all
+    /// matching rows, which takes long anyway. A result with a count has a row even if the page is empty; the object in
+    /// this row is null.
     pub fn json_rows(&self) -> bool {
         self.counts_rows() || !self.lists.is_empty()
     }

@@ -187,7 +187,8 @@ impl<'p> SqlWriter<'p> {
         self.push(" ");
     }
 
-    /// Writes the condition that a column is null, or is not. `IS NULL` also holds for a composite of nulls.
+    /// Writes the condition that a column is null, or is not. For a composite type, avoids `IS NULL`, which also holds
+    /// for a value whose fields are all null.
     pub(super) fn null_test(&mut self, column: &Column, is_null: bool) {
         self.push(match (&column.class, is_null) {
             (TypeClass::Composite, true) => " IS NOT DISTINCT FROM NULL",

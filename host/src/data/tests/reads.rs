@@ -282,7 +282,7 @@ fn errors_name_the_invalid_part() {
     check("secrets", "", "forbidden: This key may not read `secrets`");
     check("authors", "select=name,name", "the name `name` twice");
     check("authors", "select=*,x:id,x:name", "the name `x` twice");
-    // The first name that is there twice, in the order of `select`.
+    // The error names the first name in `select` that occurs twice.
     check("authors", "select=*,*", "the name `id` twice");
     check("authors", "select=name,id,id,name", "the name `id` twice");
     check("authors", &format!("select={}:id", "x".repeat(64)), "longer than 63 bytes");

@@ -74,7 +74,8 @@ fn inserts_are_rendered_as_sql() {
          DEFAULT), ($2::pg_catalog.text, $3::pg_catalog.int8), (DEFAULT, DEFAULT) RETURNING 1) SELECT NULL::json, \
          (SELECT count(*) FROM g0) -- a | b | NULL",
     );
-    // An upsert that merges updates only the columns sent: a subquery for each run of rows with the same keys.
+    // A merging upsert updates only the columns that a row contains, so consecutive rows with the same keys are one
+    // subquery.
     check(
         "authors",
         "returning=minimal&onConflict=name",
@@ -109,14 +110,15 @@ fn number_of_parameters_and_subqueries_of_an_insert_is_bounded() {
     };
     check("", 1000, 2500, 1);
     check("onConflict=code&resolution=ignore", 1000, 2500, 1);
-    // At most 200 runs, of one row each.
+    // Consecutive rows never have the same keys here. Up to 200 rows are one subquery each. With more rows, all rows
+    // with the same keys are one subquery.
     check("onConflict=code", 200, 500, 200);
     check("onConflict=code", 201, 2, 2);
 }
 
 #[test]
 fn rows_with_too_many_values_are_not_listed() {
-    // Each array counts as 30 values: 32 for each row, and 50 000 in total.
+    // An array counts as 30 values, so a row counts as 32. The maximum is 50 000.
     let schema = super::schema();
     let count = |rows: usize| {
         let body = alternating_rows(rows);

@@ -20,7 +20,8 @@ pub(super) enum Node {
         text: String,
         node: Box<Self>,
     },
-    /// A value with a number that is too large for any type of this program. It only has the JSON that was sent.
+    /// A value with a number that is too large for any type of this program. It occurs only in [`Self::Sent`], which
+    /// contains its JSON.
     TooLarge,
     /// A value of a query string, which may stand for a number or boolean.
     Text(String),
@@ -43,7 +44,7 @@ impl Node {
         }
     }
 
-    /// Returns the kind of the value, for messages.
+    /// Describes the value for messages: a number, boolean or parameter by its text, any other value by its kind.
     pub(super) fn kind(&self) -> String {
         match self {
             Self::Null => "null".to_owned(),

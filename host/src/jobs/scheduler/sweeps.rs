@@ -1,8 +1,8 @@
-//! Periodic work, scheduled in UTC: ends runs with expired leases, wakes the planner and the claimer after a change of
-//! the clock, applies the retention of runs, and removes logs without a run.
+//! Periodic work, scheduled in UTC: ends runs with expired leases, wakes the planner and the claimer in case they
+//! missed a notification or a change of the clock, applies the retention of runs, and removes logs without a run.
 //!
-//! This is the only use of `tokio-cron-scheduler`. It polls twice a second and does not handle changes of the clock,
-//! which is enough here, but not for jobs.
+//! This is the only use of `tokio-cron-scheduler`. The crate polls twice a second and does not handle changes of the
+//! clock. That is enough for sweeps, but not for jobs.
 
 use std::sync::{Arc, Weak};
 
@@ -23,7 +23,7 @@ const BATCH_SIZE: i64 = 500;
 pub(super) struct Sweeps(Option<JobScheduler>);
 
 impl Sweeps {
-    /// Returns no sweeps.
+    /// Returns a timer without sweeps.
     pub(super) fn none() -> Self {
         Self(None)
     }
@@ -82,8 +82,8 @@ async fn start_timer(state: Weak<SchedulerState>) -> Result<JobScheduler, JobSch
     Ok(timer)
 }
 
-/// Ends runs whose scheduler crashed. Also wakes the planner and the claimer, whose sleep is too long if the machine
-/// was suspended.
+/// Ends runs whose scheduler crashed. Also wakes the planner and the claimer, which would sleep too long if a
+/// notification was lost or the machine was suspended.
 async fn end_expired_runs(state: &SchedulerState) {
     if state.stopping.is_cancelled() {
         return;
@@ -106,7 +106,7 @@ async fn remove_old_data(state: &SchedulerState) {
     if let Err(error) = apply_retention(&state.jobs.runs).await {
         tracing::warn!(%error, "failed to remove old runs");
     }
-    // One call an hour, in addition to the plugin `cleanup`.
+    // A call removes only a limited number of logs. The plugin `cleanup` removes them too.
     if let Err(error) = state.jobs.runs.remove_orphan_logs().await {
         tracing::warn!(%error, "failed to remove logs without a run");
     }

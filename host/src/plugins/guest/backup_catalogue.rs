@@ -39,7 +39,7 @@ pub trait BackupCatalogue: Send + Sync + 'static {
     /// Marks the backup as verified or as failed, unless it could not be checked.
     async fn verify(&self, id: Uuid, run: RunLease) -> Result<BackupVerification, CatalogueError>;
 
-    /// Removes a backup: the dump, the manifest, the list of its objects and the catalogue entry.
+    /// Removes a backup: the dump, the manifest, the list of the backup's objects and the catalogue entry.
     async fn remove(&self, id: Uuid) -> Result<(), CatalogueError>;
 }
 
@@ -52,7 +52,7 @@ pub struct CopiedObjects {
     pub count: u64,
     /// Size of all objects, in bytes.
     pub bytes: u64,
-    /// Number of objects whose content no earlier backup contained.
+    /// Number of objects that were copied, because no copy of an earlier backup could be used.
     pub copied: u64,
     /// Size of the copied objects, in bytes.
     pub copied_bytes: u64,

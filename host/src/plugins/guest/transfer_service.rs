@@ -113,7 +113,7 @@ pub struct LoadedImport {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TransferProgress {
     pub done: u64,
-    /// The number at the end. `None` if it is not known.
+    /// The value of `done` at the end. `None` if it is not known.
     pub total: Option<u64>,
 }
 

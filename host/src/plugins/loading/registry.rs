@@ -88,7 +88,7 @@ impl Registry {
         self.loaded.load_full()
     }
 
-    /// Returns a future that ends after the next change of the loaded plugins.
+    /// Returns a future that completes after the next change of the loaded plugins.
     pub(in crate::plugins) fn changed(&self) -> Notified<'_> {
         self.changed.notified()
     }

@@ -19,7 +19,7 @@ const PREFLIGHT_MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("600");
 const MAX_ORIGINS: usize = 50;
 
 /// Responds to `OPTIONS`: to preflights of browsers, and to such requests of other clients. They need no key, so the
-/// project is unknown. Any origin is allowed here, and the origin of the request itself is checked.
+/// project is unknown. Any origin is allowed here. [`check_origin`] checks the origin of the request that follows.
 pub(super) fn preflight(headers: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let response_headers = response.headers_mut();
@@ -39,8 +39,8 @@ pub(super) fn preflight(headers: &HeaderMap) -> Response {
     response
 }
 
-/// Returns the origin for the response's CORS headers, or `None` for a request without one, which is no cross-origin
-/// request of a browser.
+/// Returns the origin for the response's CORS headers, or `None` if the request has no header `origin` and is therefore
+/// not a cross-origin request of a browser.
 ///
 /// # Errors
 /// Returns 403 if the project does not allow the origin.
@@ -56,8 +56,8 @@ pub(super) fn check_origin(project: &ProjectRef, headers: &HeaderMap) -> ApiResu
         .with_hint("Add the origin to the project's allowed origins, or call from a server."))
 }
 
-/// Returns the response for a request that the gate refuses. Pages of any origin may read the response: it contains no
-/// data of the project, and otherwise browsers would report only a network error.
+/// Returns the response for a request that the gate refuses. Pages of any origin may read the response, because
+/// browsers would otherwise report only a network error. The response contains no data of the project.
 pub(super) fn refusal(headers: &HeaderMap, error: ApiError) -> Response {
     let mut response = error.into_response();
     if let Some(origin) = headers.get(header::ORIGIN) {
@@ -101,8 +101,8 @@ pub(in crate::projects) fn check_configured_origins(origins: &[String]) -> ApiRe
     Ok(())
 }
 
-/// Returns whether a browser could send the text as its origin. Apps in a shell for phones or desktops have schemes of
-/// their own, such as `capacitor://localhost`.
+/// Returns whether a browser could send the text as its origin. Frameworks that wrap web pages as phone or desktop apps
+/// use schemes of their own, such as `capacitor://localhost`.
 fn is_origin(text: &str) -> bool {
     let Ok(url) = url::Url::parse(text) else { return false };
     match url.scheme() {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_of_browsers_and_of_app_shells_are_accepted() {
+    fn origins_of_browsers_and_of_wrapped_apps_are_accepted() {
         for origin in
             ["https://app.example.com", "http://localhost:3000", "capacitor://localhost", "tauri://localhost:1430"]
         {

@@ -20,7 +20,7 @@ use crate::{
     projects::{self, AdminProject, ProjectsState, gate::cors, keys},
 };
 
-/// Maximum age of the size and the number of tables of a single project.
+/// Maximum age of the database's size and the number of tables that `get_project` returns.
 const MAX_DETAIL_AGE: Duration = Duration::from_secs(2);
 const MAX_NOTE_CHARS: usize = 2000;
 
@@ -57,8 +57,8 @@ pub(crate) async fn get_project(
 
 /// Update a project
 ///
-/// Changes its name, its CORS origins, its note, or whether it is protected from deletion. Can also remove the problem
-/// of a deletion that did not happen.
+/// Changes its name, its CORS origins, its note, or whether it is protected from deletion. Can also remove
+/// `deleteProblem`, the reason why a deletion with a final backup did not happen.
 #[utoipa::path(patch, path = "/admin/v1/projects/{project}", tag = "projects", params(("project" = String, Path)),
     request_body = UpdateProject,
     responses((status = 200, body = Project), (status = 400, body = ErrorBody),

@@ -27,7 +27,7 @@ pub(super) struct FileCursor {
     pub path: String,
 }
 
-/// Returns the records to compare in a full sweep, in the order of their keys after `after`:
+/// Returns the records that follow `after` and must be compared in a full sweep, in the order of their keys:
 /// - pending uploads whose URL is valid;
 /// - pending uploads that are over, see [`FileToCheck::upload_over`];
 /// - records that were not compared after their URL expired.

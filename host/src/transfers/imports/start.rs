@@ -79,7 +79,7 @@ impl TransfersState {
             timeout: RUN_TIMEOUT,
         };
         if let Err(error) = self.jobs.start_run_with_id(run_id, &run).await {
-            // The error of the start is the one to report.
+            // If undoing fails too, only the error of the start is returned.
             if let Err(cause) = queries::undo_start(&self.platform, id, run_id).await {
                 tracing::warn!(cause = describe_cause(&cause), "the start of an import could not be undone");
             }

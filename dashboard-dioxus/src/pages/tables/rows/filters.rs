@@ -240,7 +240,7 @@ impl Draft {
         self.is_touched = true;
     }
 
-    /// Changes the operator. `is` has values of its own, so the value changes with it.
+    /// Changes the operator. Also changes the value if the old or the new operator is `is`, which has its own values.
     fn choose_operator(&mut self, name: &str) {
         let had_word = compares_with_word(&self.filter.operator);
         name.clone_into(&mut self.filter.operator);

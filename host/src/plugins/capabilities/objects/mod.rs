@@ -42,7 +42,7 @@ const GET_BYTES: usize = 1 << 20;
 const QUEUE_BYTES: usize = 2 << 20;
 /// Maximum memory held for the parts of an upload, see `object_store::Upload`.
 const MAX_PARTS_BYTES: u64 = 28 << 20;
-/// An upload of up to this size is kept in memory until its commit. A larger one is already in the store.
+/// An upload of up to this size is kept in memory until its commit. The bytes of a larger one are already in the store.
 const MAX_UNSENT_BYTES: u64 = 1 << 20;
 
 /// Metadata of an object, its content, and whether the content was read completely.
