@@ -70,3 +70,13 @@ test("renamed object is no longer selected", async (t) => {
   await shown(page.getByRole("link", { name: "c.txt", exact: true }));
   await shown(button(page, "Delete 1 object"));
 });
+
+test("deletion whose run no longer exists is not shown for ever", async (t) => {
+  const { page } = await openBucket(t, "a.txt", "b.txt");
+  await page.route("**/admin/v1/runs/*", (route) => route.fulfill(refusal(404, "There is no such run.")));
+  for (const name of ["a.txt", "b.txt"]) await page.getByRole("checkbox", { name: `Select ${name}` }).check();
+  await button(page, "Delete 2 objects").click();
+  await button(page.getByRole("dialog", { name: "Delete 2 objects" }), "Delete 2 objects").click();
+  await shown(page.getByText("It is not known how the deletion of 2 objects ended, because its run no longer exists."));
+  await hidden(page.getByRole("progressbar", { name: "Deleting 2 objects" }));
+});
