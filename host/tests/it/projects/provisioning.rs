@@ -149,6 +149,23 @@ async fn failed_undo_is_finished_at_next_start() {
 }
 
 #[tokio::test]
+async fn project_that_can_not_be_removed_does_not_keep_others_from_being_removed() {
+    let platform = FaultyPlatform::start().await;
+    let app = &platform.app;
+    let (first, second) = (app.create_project("First").await.id, app.create_project("Second").await.id);
+    let deleting = "UPDATE projects SET state = 'deleting'";
+    sqlx::query(deleting).execute(app.app.platform()).await.unwrap();
+    platform.store.corrupt(format!("DELETE /proj-{first}").leak());
+    let removed = async || {
+        let removed = finish_unfinished_projects(app.app.projects()).await.unwrap();
+        removed.into_iter().map(|project| project.id).collect::<Vec<_>>()
+    };
+    assert_eq!(removed().await, [second]);
+    assert_eq!(platform.store.clear(), [""; 0]);
+    assert_eq!(removed().await, [first]);
+}
+
+#[tokio::test]
 async fn name_is_free_if_the_store_fails_until_creation_is_undone() {
     let platform = FaultyPlatform::start().await;
     let app = &platform.app;
