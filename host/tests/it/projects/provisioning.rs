@@ -8,7 +8,7 @@ use atlashub::{
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{ADMIN_TOKEN, Client, FaultProxy, Postgres, ProgramVars, Store, TestApp, eventually};
+use crate::support::{ADMIN_TOKEN, Client, FaultProxy, Postgres, ProgramVars, TestApp, eventually};
 
 /// A part of each statement that creates a project, in the order in which the statements run.
 const DATABASE_STEPS: &[&str] = &[
@@ -54,11 +54,11 @@ impl FaultyPlatform {
     async fn start() -> Self {
         let direct_url = Postgres::shared().platform_database().await;
         let (postgres, url) = postgres_proxy(&direct_url).await;
-        let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
+        let (store, endpoint) = FaultProxy::before_store().await;
         let app = TestApp::builder()
             .role(Role::Gateway)
             .database_url(&url)
-            .var("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
+            .var("ATLASHUB_S3_ENDPOINT", &endpoint)
             .start()
             .await;
         // The first sweep must not see the projects of the test.
