@@ -18,7 +18,6 @@ use super::{
     password_policy,
     queries::{self, Account},
     request::ClientFacts,
-    sessions::end_sessions_of_changed_password,
     users::UserData,
 };
 use crate::{
@@ -96,9 +95,6 @@ pub(super) async fn update_current_user(
         let owner = (user.as_str(), session);
         let updated = account_queries::update_own(&state.database, project, owner, &data, password).await?;
         let updated = updated.ok_or_else(session_ended)?;
-        if password.is_some() {
-            end_sessions_of_changed_password(state, project, &user, Some(session)).await?;
-        }
         if replaces_email_change {
             mailed_tokens::cancel_email_change(&state.database, project, &user).await?;
         }

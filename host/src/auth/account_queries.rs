@@ -1,12 +1,15 @@
-//! The fixed SQL on changes that users make to themselves. Each function runs one statement that changes rows.
+//! The fixed SQL on changes that users make to themselves. Each function changes everything or nothing.
+
+use tokio_postgres::Row;
 
 use super::{
     database::{AuthDatabase, Bind as _, column, write},
     login::invalid_credentials,
+    queries::after_change_of_password,
     schema::is_parent_gone,
     users::{UserData, UserRow, data_fits, data_too_large, merged_data, user_columns},
 };
-use crate::error::ApiResult;
+use crate::{db::Statement, error::ApiResult};
 
 /// A new password of a signed-in user.
 #[derive(Clone, Copy)]
@@ -71,7 +74,15 @@ pub(super) async fn update_own(
     .bind(session)
     .bind_option(password.map(|password| password.hash))
     .bind_option(password.and_then(|password| password.current_hash));
-    let rows = match database.fetch(project, &statement).await {
+    let after_update = |row: &Row| -> ApiResult<Vec<Statement>> {
+        let is_updated = column(row, "is_updated")?;
+        Ok(if is_updated { after_change_of_password(user, Some(session)) } else { Vec::new() })
+    };
+    let fetched = match password {
+        Some(_) => database.fetch_with_follow_ups(project, &statement, &after_update).await,
+        None => database.fetch(project, &statement).await,
+    };
+    let rows = match fetched {
         Err(error) if is_parent_gone(&error) => return Ok(None),
         rows => rows?,
     };

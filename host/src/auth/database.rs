@@ -13,7 +13,7 @@ use tokio_postgres::{Row, error::SqlState};
 
 use super::schema;
 use crate::{
-    db::{DbError, DbRole, Statement},
+    db::{DbError, DbRole, FollowUps, Statement},
     error::{ApiError, ApiResult, describe_cause},
     projects::AuthResources,
 };
@@ -67,9 +67,29 @@ impl AuthDatabase {
     /// # Errors
     /// Returns the statement's own error, which the caller maps, or the error of preparing the schema.
     pub(super) async fn fetch(&self, project: &str, statement: &Statement) -> Result<Vec<Row>, DbError> {
+        self.run(project, statement, None).await
+    }
+
+    /// Like [`Self::fetch`], with statements that follow from the first row, in the same transaction. For rare
+    /// requests, because it opens a connection. If the caller stops waiting, nothing is changed, or everything.
+    pub(super) async fn fetch_with_follow_ups(
+        &self,
+        project: &str,
+        statement: &Statement,
+        follow_ups: FollowUps<'_>,
+    ) -> Result<Vec<Row>, DbError> {
+        self.run(project, statement, Some(follow_ups)).await
+    }
+
+    async fn run(
+        &self,
+        project: &str,
+        statement: &Statement,
+        follow_ups: Option<FollowUps<'_>>,
+    ) -> Result<Vec<Row>, DbError> {
         self.prepare_once(project).await?;
         let arrived_at = Instant::now();
-        let mut result = self.projects.pools.fetch(project, DbRole::Auth, statement).await;
+        let mut result = self.attempt(project, statement, follow_ups).await;
         // For example, a refresh locks the token and then the session, and a logout the other way round. Postgres has
         // undone the statement, and the other one goes on. Without the pause, this one could take its first lock again
         // before the other one wakes up.
@@ -78,7 +98,7 @@ impl AuthDatabase {
                 break;
             }
             tokio::time::sleep(DEADLOCK_PAUSE).await;
-            result = self.projects.pools.fetch(project, DbRole::Auth, statement).await;
+            result = self.attempt(project, statement, follow_ups).await;
         }
         let Err(error) = result else { return result };
         if !may_be_replaced(&error) || !self.repair(project, &error, arrived_at).await? {
@@ -87,7 +107,23 @@ impl AuthDatabase {
         match error {
             // The statement may have taken effect before the connection was lost.
             DbError::Unreachable(_) if statement.writes => Err(error),
-            _ => self.projects.pools.fetch(project, DbRole::Auth, statement).await,
+            _ => self.attempt(project, statement, follow_ups).await,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        project: &str,
+        statement: &Statement,
+        follow_ups: Option<FollowUps<'_>>,
+    ) -> Result<Vec<Row>, DbError> {
+        let pools = &self.projects.pools;
+        match follow_ups {
+            None => pools.fetch(project, DbRole::Auth, statement).await,
+            // Boxed, because most statements don't need its space.
+            Some(follow_ups) => {
+                Box::pin(pools.fetch_with_follow_ups(project, DbRole::Auth, statement, follow_ups)).await
+            }
         }
     }
 

@@ -33,8 +33,19 @@ pub(super) fn user_event(action: &str, project: &str, user: &User, client: &Clie
 /// Adds an address: that of the user, or the one that the client sent, which may belong to nobody. Replaces NUL
 /// characters, which Postgres can't store.
 pub(super) fn with_email(mut entry: NewAuditEntry, email: &str) -> NewAuditEntry {
-    entry.details["email"] = email.replace('\0', "\u{fffd}").chars().take(MAX_EMAIL_CHARS).collect::<String>().into();
+    set_email(&mut entry, email);
     entry
+}
+
+fn set_email(entry: &mut NewAuditEntry, email: &str) {
+    entry.details["email"] = email.replace('\0', "\u{fffd}").chars().take(MAX_EMAIL_CHARS).collect::<String>().into();
+}
+
+/// Sets the user of an event that began without a known user.
+pub(super) fn set_user(entry: &mut NewAuditEntry, user: &User) {
+    entry.actor.clone_from(&user.id);
+    entry.target = Some(user.id.clone());
+    set_email(entry, &user.email);
 }
 
 /// Sets the result of an event that is refused, and why.

@@ -6,14 +6,14 @@ use api_types::SignedInUser;
 
 use super::{
     AuthState,
+    events::event,
     limits::Attempt,
     links::require_mail,
     mailed_tokens::{self, Purpose},
     methods::Method,
-    recovery::{finish, refuse},
+    recovery::{finish, recorded_use},
     request::ClientFacts,
     requested_links::{LinkRequest, mail_requested_link},
-    sessions::end_sessions_of_changed_password,
 };
 use crate::{
     error::{ApiError, ApiResult, Code},
@@ -58,14 +58,12 @@ pub(super) async fn confirm(
     let project = caller.project.id.as_str();
     let settings = allowed(state, project).await?;
     let charged = state.limits.begin(Attempt::MailedToken, caller, client.address, None)?;
-    match mailed_tokens::use_for_magic_link(&state.database, project, &token).await? {
-        Some((row, is_unproved)) => {
-            charged.refund();
-            if is_unproved {
-                end_sessions_of_changed_password(state, project, &row.user.id, None).await?;
-            }
-            finish(state, project, &settings, client, &row, ("auth.magic_link", Method::MagicLink)).await
-        }
-        None => refuse(state, project, client, "auth.magic_link").await,
-    }
+    let entry = event("auth.magic_link", project, None, client);
+    let using = async {
+        let row = mailed_tokens::use_for_magic_link(&state.database, project, &token).await?;
+        Ok::<_, ApiError>(row.map(|row| (row, Method::MagicLink)))
+    };
+    let used = recorded_use(state, entry, using).await?;
+    charged.refund();
+    finish(state, project, &settings, client, &used).await
 }

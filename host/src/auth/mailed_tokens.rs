@@ -1,16 +1,16 @@
 //! The SQL for the tokens in mailed links. Using a token deletes it.
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::{Row, error::SqlState};
 
 use super::{
     database::{AuthDatabase, Bind as _, column, read, write},
     email_address::EmailAddress,
-    queries::email_taken,
+    queries::{after_reset, email_taken},
     schema::is_parent_gone,
     users::{UserRow, user_columns},
 };
 use crate::{
-    db::DbError,
+    db::{DbError, Statement},
     error::{ApiError, ApiResult, Code},
     secrets::{random_token, sha256},
 };
@@ -55,9 +55,12 @@ pub(super) fn invalid_token() -> ApiError {
 
 /// Makes links that confirm a new address of a user invalid.
 pub(super) async fn cancel_email_change(database: &AuthDatabase, project: &str, user: &str) -> ApiResult<()> {
-    let statement =
-        write("DELETE FROM auth.mailed_tokens WHERE user_id = $1::pg_catalog.uuid AND purpose = 'change_email'");
-    database.rows(project, &statement.bind(user)).await.map(drop)
+    database.rows(project, &cancelling_email_change(user)).await.map(drop)
+}
+
+/// Returns the statement of [`cancel_email_change`].
+pub(super) fn cancelling_email_change(user: &str) -> Statement {
+    write("DELETE FROM auth.mailed_tokens WHERE user_id = $1::pg_catalog.uuid AND purpose = 'change_email'").bind(user)
 }
 
 /// Creates a token for an address of a user. Returns `None` if the user was deleted or disabled in the meantime, or if
@@ -139,6 +142,7 @@ fn taken_or(error: DbError) -> ApiError {
 
 /// The user whose password a token resets.
 pub(super) struct ResetTarget {
+    pub user: String,
     pub email: String,
     pub has_second_factor: bool,
 }
@@ -150,14 +154,19 @@ pub(super) async fn reset_target(
     token: &str,
 ) -> ApiResult<Option<ResetTarget>> {
     let statement = read(
-        "SELECT u.email, u.second_factor_at IS NOT NULL AS has_second_factor
+        "SELECT u.id::pg_catalog.text AS id, u.email, u.second_factor_at IS NOT NULL AS has_second_factor
          FROM auth.mailed_tokens t JOIN auth.users u ON u.id = t.user_id
          WHERE t.hash = $1::pg_catalog.bytea AND t.purpose = 'reset' AND t.expires_at > pg_catalog.now()
            AND u.disabled_at IS NULL AND u.email = t.email",
     )
     .bind_bytes(&sha256(token.as_bytes()));
-    let parse =
-        |row| Ok(ResetTarget { email: column(row, "email")?, has_second_factor: column(row, "has_second_factor")? });
+    let parse = |row| {
+        Ok(ResetTarget {
+            user: column(row, "id")?,
+            email: column(row, "email")?,
+            has_second_factor: column(row, "has_second_factor")?,
+        })
+    };
     database.rows(project, &statement).await?.first().map(parse).transpose()
 }
 
@@ -222,7 +231,7 @@ pub(super) async fn use_for_reset(
     ))
     .bind_bytes(&sha256(token.as_bytes()))
     .bind(password_hash);
-    let rows = match database.fetch(project, &statement).await {
+    let rows = match database.fetch_with_follow_ups(project, &statement, &after_reset).await {
         Err(error) if is_parent_gone(&error) => return Ok(None),
         rows => rows?,
     };
@@ -231,13 +240,24 @@ pub(super) async fn use_for_reset(
 
 /// Uses a token that signs in, and marks the address as verified, because the holder of the address has opened the
 /// link. If the address was not verified before and the user has no second factor, deletes the password and all
-/// sessions: they may belong to someone who signed up with an address that is not theirs. Returns the user and whether
-/// this was the case, or `None` if the token is not valid.
+/// sessions: they may belong to someone who signed up with an address that is not theirs. Returns `None` if the token
+/// is not valid.
 pub(super) async fn use_for_magic_link(
     database: &AuthDatabase,
     project: &str,
     token: &str,
-) -> ApiResult<Option<(UserRow, bool)>> {
+) -> ApiResult<Option<UserRow>> {
+    let hash = sha256(token.as_bytes());
+    // Sessions can only end if the address is not verified yet. Other links need no connection of their own.
+    let lookup = read(
+        "SELECT u.email_verified_at IS NOT NULL AS is_verified
+         FROM auth.mailed_tokens t JOIN auth.users u ON u.id = t.user_id
+         WHERE t.hash = $1::pg_catalog.bytea AND t.purpose = 'magic_link'",
+    )
+    .bind_bytes(&hash);
+    let found = database.rows(project, &lookup).await?;
+    let is_verified = found.first().map(|row| column::<bool>(row, "is_verified")).transpose()?;
+    let Some(is_verified) = is_verified else { return Ok(None) };
     let statement = write(concat!(
         "WITH token AS (
              DELETE FROM auth.mailed_tokens
@@ -267,7 +287,14 @@ pub(super) async fn use_for_magic_link(
         user_columns!(),
         ", EXISTS (SELECT FROM unproved) AS is_unproved FROM u"
     ))
-    .bind_bytes(&sha256(token.as_bytes()));
-    let parse = |row| Ok((UserRow::parse(row)?, column(row, "is_unproved")?));
-    database.rows(project, &statement).await?.first().map(parse).transpose()
+    .bind_bytes(&hash);
+    let after_use = |row: &Row| -> ApiResult<Vec<Statement>> {
+        if column(row, "is_unproved")? { after_reset(row) } else { Ok(Vec::new()) }
+    };
+    let rows = match is_verified {
+        // A verified address stays verified.
+        true => database.rows(project, &statement).await?,
+        false => database.fetch_with_follow_ups(project, &statement, &after_use).await?,
+    };
+    rows.first().map(UserRow::parse).transpose()
 }

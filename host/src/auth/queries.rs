@@ -1,20 +1,24 @@
 //! The fixed SQL on schema `auth`, for users and their sessions.
 //!
-//! Each function that accesses the database runs one statement, so it changes everything or nothing.
+//! Each function that accesses the database runs one statement, so it changes everything or nothing. Only
+//! [`end_sessions`] runs two.
 
 use tokio_postgres::Row;
 
 use super::{
     database::{AuthDatabase, Bind as _, column, read, write},
     email_address::EmailAddress,
-    mailed_tokens::cancel_email_change,
+    mailed_tokens::{cancel_email_change, cancelling_email_change},
     methods::Assurance,
     request::ClientFacts,
     schema::is_parent_gone,
     sessions::SignInProof,
     users::{UserData, UserRow, user_columns},
 };
-use crate::error::{ApiError, ApiResult, Code};
+use crate::{
+    db::Statement,
+    error::{ApiError, ApiResult, Code},
+};
 
 /// A user with the hash of the password, if there is one.
 pub(super) struct Account {
@@ -325,7 +329,16 @@ pub(super) async fn end_sessions(
     only: Option<&str>,
     except: Option<&str>,
 ) -> ApiResult<usize> {
-    let statement = write(
+    let ended = database.rows(project, &ending_sessions(user, only, except)).await?.len();
+    if only.is_none() {
+        cancel_email_change(database, project, user).await?;
+    }
+    Ok(ended)
+}
+
+/// Returns the statement that ends sessions of a user, as [`end_sessions`] describes them.
+fn ending_sessions(user: &str, only: Option<&str>, except: Option<&str>) -> Statement {
+    write(
         "WITH tokens AS (
              DELETE FROM auth.mailed_tokens
              WHERE user_id = $1::pg_catalog.uuid AND purpose = 'change_email' AND $2::pg_catalog.uuid IS NULL
@@ -338,12 +351,19 @@ pub(super) async fn end_sessions(
     )
     .bind(user)
     .bind_option(only)
-    .bind_option(except);
-    let ended = database.rows(project, &statement).await?.len();
-    if only.is_none() {
-        cancel_email_change(database, project, user).await?;
-    }
-    Ok(ended)
+    .bind_option(except)
+}
+
+/// Returns the follow-ups of a statement that replaced or deleted a user's password. They end the sessions, except
+/// `except`, that the password opened while the statement was running: the statement itself ends only those that
+/// existed when it began. [`insert_session`] refuses the password from then on.
+pub(super) fn after_change_of_password(user: &str, except: Option<&str>) -> Vec<Statement> {
+    vec![ending_sessions(user, None, except), cancelling_email_change(user)]
+}
+
+/// Like [`after_change_of_password`], for all sessions of the user whose `id` the row contains.
+pub(super) fn after_reset(row: &Row) -> ApiResult<Vec<Statement>> {
+    Ok(after_change_of_password(column(row, "id")?, None))
 }
 
 pub(super) fn email_taken() -> ApiError {

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{
     AuthState,
-    events::{event, record_refusal, user_event},
+    events::{event, record_refusal, set_refused, set_user, with_email},
     limits::Attempt,
     mailed_tokens::{self, Purpose, invalid_token},
     methods::Method,
@@ -13,12 +13,12 @@ use super::{
     request::ClientFacts,
     requested_links::{LinkRequest, mail_requested_link},
     second_factor::{self, FirstFactor},
-    sessions::{SignInProof, end_sessions_of_changed_password, open_session, signed_in},
+    sessions::{SignInProof, open_session, signed_in},
     users::UserRow,
 };
 use crate::{
-    db::audit,
-    error::ApiResult,
+    db::audit::{self, NewAuditEntry},
+    error::{ApiError, ApiResult},
     projects::{Caller, StoredAuthSettings},
 };
 
@@ -47,15 +47,15 @@ pub(super) async fn verify(
     let project = caller.project.id.as_str();
     let settings = state.settings.enabled(project).await?;
     let charged = state.limits.begin(Attempt::MailedToken, caller, client.address, None)?;
-    match mailed_tokens::use_for_verification(&state.database, project, &token).await {
-        Ok(Some((row, purpose))) => {
-            charged.refund();
-            let method = if purpose == Purpose::ChangeEmail { Method::EmailChange } else { Method::Verification };
-            finish(state, project, &settings, client, &row, ("auth.verify", method)).await
-        }
-        Ok(None) => refuse(state, project, client, "auth.verify").await,
-        Err(error) => Err(error),
-    }
+    let using = async {
+        let used = mailed_tokens::use_for_verification(&state.database, project, &token).await?;
+        Ok::<_, ApiError>(used.map(|(row, purpose)| {
+            (row, if purpose == Purpose::ChangeEmail { Method::EmailChange } else { Method::Verification })
+        }))
+    };
+    let used = recorded_use(state, event("auth.verify", project, None, client), using).await?;
+    charged.refund();
+    finish(state, project, &settings, client, &used).await
 }
 
 /// Sets a new password, ends all sessions of the user, and signs the user in. If the user has a second factor, all of
@@ -78,7 +78,7 @@ pub(super) async fn reset(
     let charged = state.limits.begin(Attempt::MailedToken, caller, client.address, None)?;
     // The token is checked before the password is hashed, which takes much longer.
     let Some(target) = mailed_tokens::reset_target(&state.database, project, &token).await? else {
-        return refuse(state, project, client, "auth.reset").await;
+        return refuse_reset(state, project, client).await;
     };
     charged.refund();
     password_policy::check(&password, settings.password_min_length, &target.email)?;
@@ -90,16 +90,38 @@ pub(super) async fn reset(
                 let first = FirstFactor { method, password_hash: None, new_password_hash: Some(&hash) };
                 Err(second_factor::require(state, project, client, &row, first, invalid_token()).await)
             }
-            None => refuse(state, project, client, "auth.reset").await,
+            None => refuse_reset(state, project, client).await,
         };
     }
-    match mailed_tokens::use_for_reset(&state.database, project, &token, &hash).await? {
-        Some(row) => {
-            end_sessions_of_changed_password(state, project, &row.user.id, None).await?;
-            finish(state, project, &settings, client, &row, ("auth.reset", Method::Recovery)).await
+    let entry = with_email(event("auth.reset", project, Some(&target.user), client), &target.email);
+    let using = async {
+        let row = mailed_tokens::use_for_reset(&state.database, project, &token, &hash).await?;
+        Ok::<_, ApiError>(row.map(|row| (row, Method::Recovery)))
+    };
+    let used = recorded_use(state, entry, using).await?;
+    finish(state, project, &settings, client, &used).await
+}
+
+/// Uses a mailed token. Records the use, and its user, in an entry that is written before, so that no later failure can
+/// lose it. Returns the user, and how the user is signed in.
+///
+/// # Errors
+/// Returns 401 `invalid_token` if `using` returns `None`, because the token is not valid.
+pub(super) async fn recorded_use(
+    state: &AuthState,
+    entry: NewAuditEntry,
+    using: impl Future<Output = ApiResult<Option<(UserRow, Method)>>>,
+) -> ApiResult<(UserRow, Method)> {
+    let used = audit::recorded(&state.projects.platform, entry, async |entry| {
+        let used = using.await?;
+        match &used {
+            Some((row, _)) => set_user(entry, &row.user),
+            None => set_refused(entry, &invalid_token()),
         }
-        None => refuse(state, project, client, "auth.reset").await,
-    }
+        Ok::<_, ApiError>(used)
+    })
+    .await?;
+    used.ok_or_else(invalid_token)
 }
 
 /// Signs in the user of a mailed link, or returns the error that asks for the second factor.
@@ -108,11 +130,9 @@ pub(super) async fn finish(
     project: &str,
     settings: &StoredAuthSettings,
     client: &ClientFacts,
-    row: &UserRow,
-    (action, method): (&str, Method),
+    (row, method): &(UserRow, Method),
 ) -> ApiResult<SignedInUser> {
-    let user = row.user.id.as_str();
-    audit::record_or_log(&state.projects.platform, &user_event(action, project, &row.user, client)).await;
+    let (user, method) = (row.user.id.as_str(), *method);
     if row.second_factor_at.is_some() {
         let first = FirstFactor { method, password_hash: None, new_password_hash: None };
         return Err(second_factor::require(state, project, client, row, first, invalid_token()).await);
@@ -121,14 +141,9 @@ pub(super) async fn finish(
     signed_in(state, project, settings, open.ok_or_else(invalid_token)?).await
 }
 
-/// Records that a token was refused, and returns the error.
-pub(super) async fn refuse(
-    state: &AuthState,
-    project: &str,
-    client: &ClientFacts,
-    action: &str,
-) -> ApiResult<SignedInUser> {
+/// Records that the token of a reset was refused, and returns the error.
+async fn refuse_reset(state: &AuthState, project: &str, client: &ClientFacts) -> ApiResult<SignedInUser> {
     let error = invalid_token();
-    record_refusal(&state.projects.platform, event(action, project, None, client), &error).await;
+    record_refusal(&state.projects.platform, event("auth.reset", project, None, client), &error).await;
     Err(error)
 }

@@ -112,17 +112,6 @@ pub(super) async fn open_session(
     Ok(opened.map(|(user, issued_at, assurance)| OpenSession { user, session, issued_at, refresh_token, assurance }))
 }
 
-/// Ends the sessions that a replaced or deleted password opened while the statement that changed it was running. Such a
-/// statement ends only the sessions that existed when it began. [`open_session`] refuses the password from then on.
-pub(super) async fn end_sessions_of_changed_password(
-    state: &AuthState,
-    project: &str,
-    user: &str,
-    except: Option<&str>,
-) -> ApiResult<()> {
-    queries::end_sessions(&state.database, project, user, None, except).await.map(drop)
-}
-
 /// Signs the access token, and returns the user and the session for the client.
 pub(super) async fn signed_in(
     state: &AuthState,

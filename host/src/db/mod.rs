@@ -14,7 +14,8 @@
 //!   of statements), `checkout` (a connection reserved for a statement), `exclusive` (a connection for a single
 //!   caller), `sharing` (the queue of requests that can be sent together), `lookups` (several lookups in one
 //!   statement), `writes` (several writes in one transaction), `pool` (the connections of one project and role),
-//!   `pools` (all of them, under one budget).
+//!   `pools` (all of them, under one budget), `follow_ups` (a statement and those that follow from its result, in one
+//!   transaction).
 //! - Queries of plugins: `query`.
 //! - Postgres's own programs: `programs`, `dump`, `restore`.
 //!
@@ -39,6 +40,7 @@ mod connection;
 mod driver;
 mod exclusive;
 mod failure;
+mod follow_ups;
 mod log_in;
 mod lookups;
 mod pool;
@@ -61,6 +63,7 @@ pub use dedicated_connection::DedicatedConnection;
 pub use driver::Notice;
 pub use error::{DbError, is_in_function};
 pub use exclusive::{ExclusiveClient, PrepareError};
+pub use follow_ups::FollowUps;
 pub use pools::{LookupKey, PoolLimits, ProjectPools};
 pub use rows::RowSink;
 pub use statement::{DbRole, Statement, TextParam};

@@ -93,7 +93,8 @@ codes! {
         64 KiB together.";
     Internal "internal" 500 "A fault of the server; its log contains the cause under the request id.";
     NotImplemented "not_supported" 501 "The configured object store does not support this.";
-    Unavailable "unavailable" 503 "Postgres, the object store or Cloudflare Access can't be reached; try again.";
+    Unavailable "unavailable" 503 "Postgres, the object store or Cloudflare Access can't be reached, the object store \
+        is full or refuses AtlasHub's requests, or end-user login can't be used; the message says which. Try again.";
     Overloaded "overloaded" 503 "The server, or the project's share of it, is at a limit; the message says which. Try \
         again.";
     DiskFull "disk_full" 503 "The disk of the Postgres server is full; nothing was changed.";

@@ -11,11 +11,11 @@ use super::{
 use crate::{
     auth::{
         AuthState,
-        events::{event, record_refusal, user_event, with_email},
+        events::{event, set_refused, user_event, with_email},
         limits::Attempt,
         methods::Method,
         request::ClientFacts,
-        sessions::{SignInProof, end_sessions_of_changed_password, open_session, signed_in},
+        sessions::{SignInProof, open_session, signed_in},
         users::UserRow,
     },
     db::audit,
@@ -76,50 +76,50 @@ pub(in crate::auth) async fn verify(
     let charged = state.limits.begin(Attempt::SecondFactor, caller, client.address, None)?;
     let hash = sha256(request.challenge_token.as_bytes());
     let user = challenge_queries::charge(&state.database, project, &hash).await?;
-    let mut entry = match &user {
-        Some(ChallengedUser { id, email }) => with_email(event("auth.mfa_verify", project, Some(id), client), email),
+    let entry = match &user {
+        Some(ChallengedUser { id, email, .. }) => {
+            with_email(event("auth.mfa_verify", project, Some(id), client), email)
+        }
         None => event("auth.mfa_verify", project, None, client),
     };
-    let proved = match &user {
-        Some(user) => prove(state, project, &user.id, &hash, &request.code).await,
-        None => Err(invalid_challenge()),
-    };
-    let (Completed { methods, has_set_password, password_hash }, method) = match proved {
-        Ok(proved) => proved,
-        Err(error) => {
-            record_refusal(&state.projects.platform, entry, &error).await;
-            return Err(error);
-        }
-    };
-    charged.refund();
-    let user = user.ok_or_else(invalid_challenge)?.id;
-    entry.details["method"] = method.as_str().into();
-    entry.details["password"] = has_set_password.into();
-    audit::recorded(&state.projects.platform, entry, async |_| {
-        if has_set_password {
-            end_sessions_of_changed_password(state, project, &user, None).await?;
-        }
+    audit::recorded(&state.projects.platform, entry, async |entry| {
+        let proved = match &user {
+            Some(user) => prove(state, project, user, &hash, &request.code).await.map(|proved| (user, proved)),
+            None => Err(invalid_challenge()),
+        };
+        let (user, (Completed { methods, password_hash }, method)) = match proved {
+            Ok(proved) => proved,
+            Err(error) => {
+                set_refused(entry, &error);
+                return Ok(Err(error));
+            }
+        };
+        charged.refund();
+        entry.details["method"] = method.as_str().into();
+        entry.details["password"] = user.sets_password.into();
         let proof = SignInProof { method, password_hash: password_hash.as_deref(), first_factor: Some(&methods) };
-        let open = open_session(state, project, &settings, &user, proof, client).await?;
-        signed_in(state, project, &settings, open.ok_or_else(invalid_challenge)?).await
+        let open = open_session(state, project, &settings, &user.id, proof, client).await?;
+        signed_in(state, project, &settings, open.ok_or_else(invalid_challenge)?).await.map(Ok)
     })
-    .await
+    .await?
 }
 
 /// Checks the code, and marks the code and the challenge as used.
 async fn prove(
     state: &AuthState,
     project: &str,
-    user: &str,
+    user: &ChallengedUser,
     challenge: &[u8; 32],
     code: &str,
 ) -> ApiResult<(Completed, Method)> {
     let (proof, method) = match GivenCode::parse(code) {
-        Some(GivenCode::Totp(code)) => (Proof::Step(check_totp(state, project, user, &code).await?.step), Method::Totp),
+        Some(GivenCode::Totp(code)) => {
+            (Proof::Step(check_totp(state, project, &user.id, &code).await?.step), Method::Totp)
+        }
         Some(GivenCode::Recovery(hash)) => (Proof::RecoveryCode(hash), Method::RecoveryCode),
         None => return Err(invalid_code()),
     };
-    let completed = challenge_queries::complete(&state.database, project, challenge, &proof).await?;
+    let completed = challenge_queries::complete(&state.database, project, user, challenge, &proof).await?;
     Ok((completed.ok_or_else(invalid_code)?, method))
 }
 

@@ -4,6 +4,7 @@ use super::FirstFactor;
 use crate::{
     auth::{
         database::{AuthDatabase, Bind as _, column, write},
+        queries::after_reset,
         schema::is_parent_gone,
     },
     error::ApiResult,
@@ -52,6 +53,8 @@ pub(super) async fn insert(
 pub(super) struct ChallengedUser {
     pub id: String,
     pub email: String,
+    /// Whether completing the challenge sets a new password.
+    pub sets_password: bool,
 }
 
 /// Charges an attempt to a challenge and returns its user, or `None` if the challenge can't be used.
@@ -66,11 +69,17 @@ pub(super) async fn charge(
          WHERE c.hash = $1::pg_catalog.bytea AND c.expires_at > pg_catalog.now()
            AND c.attempts < $2::pg_catalog.int4 AND u.id = c.user_id AND u.disabled_at IS NULL
            AND u.second_factor_at IS NOT NULL AND p.changed_at IS NOT DISTINCT FROM c.password_changed_at
-         RETURNING c.user_id::pg_catalog.text AS user_id, u.email",
+         RETURNING c.user_id::pg_catalog.text AS id, u.email, c.new_password_hash IS NOT NULL AS sets_password",
     )
     .bind_bytes(hash)
     .bind(MAX_ATTEMPTS.to_string());
-    let parse = |row| Ok(ChallengedUser { id: column(row, "user_id")?, email: column(row, "email")? });
+    let parse = |row| {
+        Ok(ChallengedUser {
+            id: column(row, "id")?,
+            email: column(row, "email")?,
+            sets_password: column(row, "sets_password")?,
+        })
+    };
     database.rows(project, &statement).await?.first().map(parse).transpose()
 }
 
@@ -86,8 +95,6 @@ pub(super) enum Proof {
 pub(super) struct Completed {
     /// The first factor, as JSON in the format of `auth.sessions.methods`.
     pub methods: String,
-    /// Whether a new password was set.
-    pub has_set_password: bool,
     /// The hash of the user's password, if there is one. A session may only be opened while it stays the same.
     pub password_hash: Option<String>,
 }
@@ -138,7 +145,7 @@ macro_rules! completion {
              DELETE FROM auth.mailed_tokens t USING met
              WHERE t.user_id = met.user_id AND met.new_password_hash IS NOT NULL
          )
-         SELECT met.methods::pg_catalog.text AS methods, met.new_password_hash IS NOT NULL AS has_set_password,
+         SELECT met.user_id::pg_catalog.text AS id, met.methods::pg_catalog.text AS methods,
              coalesce(met.new_password_hash, met.password_hash) AS password_hash
          FROM met"
     };
@@ -149,6 +156,7 @@ macro_rules! completion {
 pub(super) async fn complete(
     database: &AuthDatabase,
     project: &str,
+    user: &ChallengedUser,
     hash: &[u8; 32],
     proof: &Proof,
 ) -> ApiResult<Option<Completed>> {
@@ -178,13 +186,10 @@ pub(super) async fn complete(
         .bind_bytes(hash)
         .bind_bytes(code),
     };
-    let rows = database.rows(project, &statement).await?;
-    let parse = |row| {
-        Ok(Completed {
-            methods: column(row, "methods")?,
-            has_set_password: column(row, "has_set_password")?,
-            password_hash: column(row, "password_hash")?,
-        })
+    let rows = match user.sets_password {
+        true => database.fetch_with_follow_ups(project, &statement, &after_reset).await?,
+        false => database.rows(project, &statement).await?,
     };
+    let parse = |row| Ok(Completed { methods: column(row, "methods")?, password_hash: column(row, "password_hash")? });
     rows.first().map(parse).transpose()
 }

@@ -7,6 +7,7 @@ use sqlx::{Connection, PgPool};
 use super::{SealedCredentials, database, extensions, provisioning, queries as changes, removal};
 use crate::{
     db::{Credentials as _, DbRole, audit::NewAuditEntry, project_database},
+    error::describe_cause,
     object_store::project_bucket,
     projects::{ProjectsState, queries},
 };
@@ -51,30 +52,48 @@ pub async fn compare_databases(platform: &PgPool) -> Result<DatabaseDifferences,
 
 /// Removes every unfinished project that no process works on, and returns the removed ones.
 ///
-/// Removing a project in state `creating` loses nothing: its keys were never returned. Its name is freed first.
+/// Removing a project in state `creating` loses nothing: its keys were never returned. Its name is freed first. If a
+/// part of a project can't be removed, logs the cause, and goes on with the other projects.
 ///
 /// # Errors
-/// Fails if a part of a project can't be removed. The projects after it are not removed then.
+/// Fails if the projects can't be listed.
 pub async fn finish_unfinished_projects(state: &ProjectsState) -> anyhow::Result<Vec<UnfinishedProject>> {
     let mut finished = Vec::new();
     for project in unfinished_projects(&state.platform).await? {
-        let mut connection = database::connect_as_platform(&state.database_url, None).await?;
-        match provisioning::lock(&mut connection, &project.id).await {
-            // Read again under the lock: its previous holder may have finished since the list was read.
-            Ok(()) if is_ready_or_gone(&state.platform, &project.id).await? => {}
-            Ok(()) => {
-                changes::free_name(&mut connection, &project.id).await?;
-                let entry = deletion_entry(&project);
-                removal::delete_locked(state, &mut connection, &project.id, entry.as_ref()).await?;
+        match remove_unfinished(state, &project).await {
+            Ok(true) => {
                 tracing::info!(project = project.id, state = %project.state, "removed an unfinished project");
                 finished.push(project);
             }
-            Err(provisioning::LifecycleError::Busy) => {}
-            Err(error) => return Err(error.into()),
+            Ok(false) => {}
+            Err(error) => tracing::error!(
+                project = project.id,
+                state = %project.state,
+                cause = describe_cause(error.as_ref()),
+                "could not remove an unfinished project; the next sweep tries again"
+            ),
         }
-        let _ = connection.close().await;
     }
     Ok(finished)
+}
+
+/// Removes an unfinished project. Returns `false`, and changes nothing, if another process works on it or has finished.
+async fn remove_unfinished(state: &ProjectsState, project: &UnfinishedProject) -> anyhow::Result<bool> {
+    let mut connection = database::connect_as_platform(&state.database_url, None).await?;
+    let is_removed = match provisioning::lock(&mut connection, &project.id).await {
+        // Read again under the lock: its previous holder may have finished since the list was read.
+        Ok(()) if is_ready_or_gone(&state.platform, &project.id).await? => false,
+        Ok(()) => {
+            changes::free_name(&mut connection, &project.id).await?;
+            let entry = deletion_entry(project);
+            removal::delete_locked(state, &mut connection, &project.id, entry.as_ref()).await?;
+            true
+        }
+        Err(provisioning::LifecycleError::Busy) => false,
+        Err(error) => return Err(error.into()),
+    };
+    let _ = connection.close().await;
+    Ok(is_removed)
 }
 
 /// Returns the audit entry of a deletion that a crash interrupted. The request's own entry says that its outcome is

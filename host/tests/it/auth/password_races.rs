@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::Connection as _;
 
 use super::{
-    PASSWORD, execute, log_in, magic_link, mails, query,
+    PASSWORD, events, execute, log_in, magic_link, mails, query,
     second_factor::{begin, challenge, enrol, totp, verify},
     sign_up, signed_in, start,
 };
@@ -23,6 +23,21 @@ const RESET: &str = "
     UPDATE auth.passwords SET hash = 'another', changed_at = clock_timestamp();
     DELETE FROM auth.sessions";
 
+/// Whether a request waits for a lock.
+const WAITING: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                                      WHERE datname = current_database() AND wait_event_type = 'Lock')";
+
+/// Lets the second statement that ends sessions fail.
+const FAIL_SECOND_DELETION: &str = "
+    CREATE SEQUENCE public.deletions;
+    CREATE FUNCTION public.fail_second() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+    BEGIN
+        IF nextval('public.deletions') = 2 THEN RAISE 'not now'; END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER fail_second BEFORE DELETE ON auth.sessions
+    FOR EACH STATEMENT EXECUTE FUNCTION public.fail_second()";
+
 /// Runs statements in a transaction, as superuser, and then sends a request. When the request waits for a lock of the
 /// transaction, calls `observe` and commits. Returns both results.
 async fn commit_during<T, U>(
@@ -35,9 +50,7 @@ async fn commit_during<T, U>(
     let begin = sqlx::AssertSqlSafe(format!("BEGIN; {statements}"));
     sqlx::raw_sql(begin).execute(&mut connection).await.expect(statements);
     let commit = async {
-        let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity
-                                      WHERE datname = current_database() AND wait_event_type = 'Lock')";
-        eventually("the request waits for a lock", async || query::<bool>(project, waiting).await).await;
+        eventually("the request waits for a lock", async || query::<bool>(project, WAITING).await).await;
         let observed = observe().await;
         sqlx::raw_sql("COMMIT").execute(&mut connection).await.expect("commit");
         connection.close().await.expect("close");
@@ -115,6 +128,104 @@ async fn first_magic_link_ends_a_session_that_a_stranger_opens_meanwhile() {
     let confirmed = magic_link::confirm(&project, &token);
     let ((status, body), ()) = commit_during(&project, confirmed, OPEN_SESSION, async || ()).await;
     assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(sessions(&project).await, 1);
+}
+
+async fn password(project: &TestProject) -> Option<String> {
+    query(project, "SELECT (SELECT hash FROM auth.passwords)").await
+}
+
+#[tokio::test]
+async fn reset_that_can_not_end_sessions_is_recorded_and_changes_nothing() {
+    let (app, project, mails) = mails::start("Failed reset").await;
+    sign_up(&project, "ada@example.com").await;
+    mails::next(&mails).await;
+    mails::post(&project, "/v1/auth/recover", json!({ "email": "ada@example.com" })).await;
+    let (_, _, token) = mails::next(&mails).await;
+    execute(&project, FAIL_SECOND_DELETION).await;
+    let before = password(&project).await;
+    let request = json!({ "token": token, "password": "another long one" });
+    let (status, body) = mails::post(&project, "/v1/auth/reset", request.clone()).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{body}");
+    assert_eq!((password(&project).await, sessions(&project).await), (before, 1));
+    let (status, body) = mails::post(&project, "/v1/auth/reset", request).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let results: Vec<_> = events(&app, &project).await.into_iter().filter(|(event, _)| event == "auth.reset").collect();
+    assert_eq!(results, ["failed", "success"].map(|result| ("auth.reset".to_owned(), result.to_owned())));
+}
+
+#[tokio::test]
+async fn first_magic_link_that_can_not_end_sessions_is_recorded_and_changes_nothing() {
+    let (app, project, mails) = magic_link::start_with_links("Failed link").await;
+    sign_up(&project, "ada@example.com").await;
+    mails::next(&mails).await;
+    magic_link::ask(&project, "ada@example.com").await;
+    let (_, _, token) = mails::next(&mails).await;
+    execute(&project, FAIL_SECOND_DELETION).await;
+    let before = password(&project).await;
+    let (status, body) = magic_link::confirm(&project, &token).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{body}");
+    assert_eq!((password(&project).await, sessions(&project).await), (before, 1));
+    let (status, body) = magic_link::confirm(&project, &token).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!((password(&project).await, sessions(&project).await), (None, 1));
+    let entries = events(&app, &project).await;
+    for result in ["failed", "success"] {
+        assert!(entries.contains(&("auth.magic_link".to_owned(), result.to_owned())), "{result}: {entries:?}");
+    }
+}
+
+#[tokio::test]
+async fn second_factor_of_a_reset_that_can_not_end_sessions_is_recorded_and_changes_nothing() {
+    let (app, project, mails) = mails::start("Failed factor").await;
+    let enrolled = enrol(&project, sign_up(&project, "ada@example.com").await).await;
+    mails::next(&mails).await;
+    mails::post(&project, "/v1/auth/recover", json!({ "email": "ada@example.com" })).await;
+    let (_, _, token) = mails::next(&mails).await;
+    let request = json!({ "token": token, "password": "another long one" });
+    let waiting = challenge(&mails::post(&project, "/v1/auth/reset", request).await);
+    execute(&project, FAIL_SECOND_DELETION).await;
+    let before = password(&project).await;
+    let (status, body) = verify(&project, &waiting, &enrolled.recovery_codes[0]).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{body}");
+    assert_eq!((password(&project).await, sessions(&project).await), (before, 1));
+    // The challenge and the recovery code were not used.
+    let (status, body) = verify(&project, &waiting, &enrolled.recovery_codes[0]).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let entries = events(&app, &project).await;
+    let last: Vec<_> =
+        entries.iter().filter(|(event, _)| event == "auth.mfa_verify").map(|(_, result)| result).collect();
+    assert_eq!(last, ["denied", "success"]);
+}
+
+#[tokio::test]
+async fn reset_of_a_client_that_disconnects_is_recorded_and_changes_nothing() {
+    let (app, project, mails) = mails::start("Disconnected").await;
+    sign_up(&project, "ada@example.com").await;
+    mails::next(&mails).await;
+    mails::post(&project, "/v1/auth/recover", json!({ "email": "ada@example.com" })).await;
+    let (_, _, token) = mails::next(&mails).await;
+    let before = password(&project).await;
+    let request = json!({ "token": token, "password": "another long one" });
+    let client = project.publishable();
+    let sending = tokio::spawn({
+        let request = request.clone();
+        async move { client.post("/v1/auth/reset", request).await }
+    });
+    let disconnect = sending.abort_handle();
+    let disconnected = async || {
+        disconnect.abort();
+        eventually("no statement waits for the lock", async || !query::<bool>(&project, WAITING).await).await;
+    };
+    let (sent, ()) = commit_during(&project, sending, OPEN_SESSION, disconnected).await;
+    assert!(sent.unwrap_err().is_cancelled());
+    assert_eq!((password(&project).await, sessions(&project).await), (before, 2));
+    let interrupted = "SELECT count(*) FROM audit_logs
+                       WHERE action = 'auth.reset' AND result = 'failed' AND details @> '{\"interrupted\": true}'";
+    let entries: i64 = sqlx::query_scalar(interrupted).fetch_one(app.app.platform()).await.expect("a number");
+    assert_eq!(entries, 1);
+    // The token can still be used.
+    assert_eq!(mails::post(&project, "/v1/auth/reset", request).await.0, StatusCode::OK);
     assert_eq!(sessions(&project).await, 1);
 }
 

@@ -14,7 +14,7 @@ use crate::{
         restore::{confirm, path_of, plan, restore_of},
         verify::verify,
     },
-    support::{FaultProxy, Store, TestApp, TestProject, eventually, must_send, upload_request},
+    support::{FaultProxy, TestApp, TestProject, eventually, must_send, upload_request},
 };
 
 /// The request that reads the large object.
@@ -24,8 +24,7 @@ const MAX_READS: usize = 10;
 
 /// A platform whose connections to the store can be made to pause.
 async fn app_and_store() -> (TestApp, FaultProxy) {
-    let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
-    let endpoint = format!("http://{}", store.address());
+    let (store, endpoint) = FaultProxy::before_store().await;
     let app = TestApp::builder().first_party_plugins().var("ATLASHUB_S3_ENDPOINT", &endpoint).start().await;
     (app, store)
 }

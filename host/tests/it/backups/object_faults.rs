@@ -39,8 +39,7 @@ struct Faulty {
 
 impl Faulty {
     async fn start() -> Self {
-        let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
-        let endpoint = format!("http://{}", store.address());
+        let (store, endpoint) = FaultProxy::before_store().await;
         let app = TestApp::builder().first_party_plugins().var("ATLASHUB_S3_ENDPOINT", &endpoint).start().await;
         let project = app.create_project("Shop").await;
         upload(&project, "a.txt", b"small").await;

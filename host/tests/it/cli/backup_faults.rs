@@ -14,7 +14,7 @@ use crate::{
         restore::{plan, restore_of, start as start_restore, until_no_other_database_is_left},
         verify::verify,
     },
-    support::{FaultProxy, Hang, ProgramVars, Serving, Store, TestApp, TestProject, eventually, expire_leases},
+    support::{FaultProxy, Hang, ProgramVars, Serving, TestApp, TestProject, eventually, expire_leases},
 };
 
 const SMALL: &[u8] = b"the small object";
@@ -42,9 +42,9 @@ impl Killed {
     async fn start() -> Self {
         let app = TestApp::builder().first_party_plugins().role(Role::Gateway).start().await;
         let url = app.services.database_url.expose();
-        let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
+        let (store, endpoint) = FaultProxy::before_store().await;
         let vars = ProgramVars::external(url)
-            .set("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
+            .set("ATLASHUB_S3_ENDPOINT", &endpoint)
             .set("PLATFORM_MASTER_KEY", &app.services.master_key.to_base64());
         let platform = PgConnection::connect(url).await.unwrap();
         let project = app.create_project("Killed").await;

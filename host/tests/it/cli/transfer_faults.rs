@@ -7,8 +7,8 @@ use sqlx::{Connection as _, PgConnection};
 use super::restore_faults::{admin_of, ended};
 use crate::{
     support::{
-        Client, FaultProxy, HANGING_QUERY, Hang, Postgres, ProgramVars, Serving, Store, create_hanging_query,
-        end_sleeping, eventually, expire_leases, must_send, until_sleeping,
+        Client, FaultProxy, HANGING_QUERY, Hang, Postgres, ProgramVars, Serving, create_hanging_query, end_sleeping,
+        eventually, expire_leases, must_send, until_sleeping,
     },
     transfers::faults::until_nothing_is_stored,
 };
@@ -44,8 +44,8 @@ struct Killed {
 impl Killed {
     async fn start() -> Self {
         let url = Postgres::shared().platform_database().await;
-        let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
-        let vars = ProgramVars::external(&url).set("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()));
+        let (store, endpoint) = FaultProxy::before_store().await;
+        let vars = ProgramVars::external(&url).set("ATLASHUB_S3_ENDPOINT", &endpoint);
         let platform = PgConnection::connect(&url).await.unwrap();
         let serving = vars.serve(&[]);
         let (status, created) = admin_of(&serving).post("/admin/v1/projects", json!({ "name": "Killed" })).await;

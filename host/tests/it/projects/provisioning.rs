@@ -8,7 +8,7 @@ use atlashub::{
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{ADMIN_TOKEN, Client, FaultProxy, Postgres, ProgramVars, Store, TestApp, eventually};
+use crate::support::{ADMIN_TOKEN, Client, FaultProxy, Postgres, ProgramVars, TestApp, eventually};
 
 /// A part of each statement that creates a project, in the order in which the statements run.
 const DATABASE_STEPS: &[&str] = &[
@@ -54,11 +54,11 @@ impl FaultyPlatform {
     async fn start() -> Self {
         let direct_url = Postgres::shared().platform_database().await;
         let (postgres, url) = postgres_proxy(&direct_url).await;
-        let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
+        let (store, endpoint) = FaultProxy::before_store().await;
         let app = TestApp::builder()
             .role(Role::Gateway)
             .database_url(&url)
-            .var("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
+            .var("ATLASHUB_S3_ENDPOINT", &endpoint)
             .start()
             .await;
         // The first sweep must not see the projects of the test.
@@ -146,6 +146,23 @@ async fn failed_undo_is_finished_at_next_start() {
     for id in &unfinished {
         eventually("the project is removed", async || remains(&restarted, id).await.is_empty().then_some(())).await;
     }
+}
+
+#[tokio::test]
+async fn project_that_can_not_be_removed_does_not_keep_others_from_being_removed() {
+    let platform = FaultyPlatform::start().await;
+    let app = &platform.app;
+    let (first, second) = (app.create_project("First").await.id, app.create_project("Second").await.id);
+    let deleting = "UPDATE projects SET state = 'deleting'";
+    sqlx::query(deleting).execute(app.app.platform()).await.unwrap();
+    platform.store.corrupt(format!("DELETE /proj-{first}").leak());
+    let removed = async || {
+        let removed = finish_unfinished_projects(app.app.projects()).await.unwrap();
+        removed.into_iter().map(|project| project.id).collect::<Vec<_>>()
+    };
+    assert_eq!(removed().await, [second]);
+    assert_eq!(platform.store.clear(), [""; 0]);
+    assert_eq!(removed().await, [first]);
 }
 
 #[tokio::test]

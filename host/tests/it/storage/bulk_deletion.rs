@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{FaultProxy, Store, TestApp, TestProject, Uploads, code, eventually, must_send};
+use crate::support::{FaultProxy, TestApp, TestProject, Uploads, code, eventually, must_send};
 
 async fn start(app: &TestApp, project: &TestProject, body: Value) -> String {
     let (status, response) = app.admin().post(&project.path("/buckets/uploads/objects/delete"), body).await;
@@ -120,8 +120,7 @@ async fn job_empties_a_folder() {
 
 #[tokio::test]
 async fn cancelled_deletion_keeps_no_record_of_a_deleted_object() {
-    let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
-    let endpoint = format!("http://{}", store.address());
+    let (store, endpoint) = FaultProxy::before_store().await;
     let app = TestApp::builder().var("ATLASHUB_S3_ENDPOINT", &endpoint).start().await;
     let project = app.create_project("cancelled").await;
     project.secret().upload("a.txt", "12345").await;

@@ -3,7 +3,8 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Client, FaultProxy, Store, TestApp, TestProject, Uploads, code, eventually, path_of};
+use super::start_with_faulty_store;
+use crate::support::{Client, FaultProxy, TestApp, TestProject, Uploads, code, eventually, path_of};
 
 fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
@@ -239,12 +240,7 @@ async fn cursor_of_another_list_is_refused() {
 /// The store lists an object, and it is deleted before the page is recorded.
 #[tokio::test]
 async fn object_deleted_while_it_is_listed_does_not_count() {
-    let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
-    let app = TestApp::builder()
-        .var("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
-        .var("ATLASHUB_S3_PUBLIC_ENDPOINT", &Store::shared().endpoint)
-        .start()
-        .await;
+    let (app, store) = start_with_faulty_store().await;
     let project = app.create_project("stale page").await;
     let secret = project.secret();
     secret.upload("a.txt", "a").await;
@@ -315,9 +311,9 @@ async fn open_multipart_uploads_are_listed_until_they_end() {
 
 #[tokio::test]
 async fn deletion_whose_request_is_cancelled_keeps_no_record() {
-    let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
+    let (store, endpoint) = FaultProxy::before_store().await;
     let app = TestApp::builder()
-        .var("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
+        .var("ATLASHUB_S3_ENDPOINT", &endpoint)
         .var("ATLASHUB_REQUEST_TIMEOUT_SECONDS", "2")
         .start()
         .await;

@@ -4,7 +4,8 @@ use reqwest::StatusCode;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::support::{FaultProxy, Store, TestApp, Uploads, code, eventually, must_send};
+use super::start_with_faulty_store;
+use crate::support::{Store, TestApp, Uploads, code, eventually, must_send};
 
 /// A locked record of an object. Requests that are about to remove the object wait.
 struct LockedRecord(PgConnection);
@@ -63,12 +64,7 @@ async fn object_that_replaces_one_above_its_limit_is_kept() {
     if !Store::shared().is_embedded() {
         return;
     }
-    let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
-    let app = TestApp::builder()
-        .var("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
-        .var("ATLASHUB_S3_PUBLIC_ENDPOINT", &Store::shared().endpoint)
-        .start()
-        .await;
+    let (app, store) = start_with_faulty_store().await;
     let project = app.create_project("oversize").await;
     let secret = project.secret();
     let signed = secret.sign("a.txt", json!({ "maxSize": 4 })).await;

@@ -6,7 +6,8 @@ use axum::extract::FromRef;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{FaultProxy, Store, TestApp, TestProject, Uploads, must_send};
+use super::start_with_faulty_store;
+use crate::support::{TestApp, TestProject, Uploads, must_send};
 
 pub fn storage_state(app: &TestApp) -> StorageState {
     StorageState::from_ref(&app.app)
@@ -67,12 +68,7 @@ async fn full_sweep_removes_oversize_objects() {
 /// The sweep reads many records at once, so each of them can be older than the object that is judged with it.
 #[tokio::test]
 async fn full_sweep_keeps_an_object_whose_limit_was_raised_after_its_record_was_read() {
-    let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
-    let app = TestApp::builder()
-        .var("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
-        .var("ATLASHUB_S3_PUBLIC_ENDPOINT", &Store::shared().endpoint)
-        .start()
-        .await;
+    let (app, store) = start_with_faulty_store().await;
     let project = app.create_project("stale").await;
     let signed = project.secret().sign("stale.txt", json!({ "maxSize": 3 })).await;
     must_send(&signed, "1234").await;

@@ -19,6 +19,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+use super::Store;
+
 const PROJECT_ID_LENGTH: usize = 16;
 
 /// A proxy that listens on a free port. Dropping it closes its connections.
@@ -69,6 +71,14 @@ impl FaultProxy {
         let shared = Arc::new(Shared::default());
         let accepting = tokio::spawn(accept(listener, target, shared.clone()));
         Self { address, shared, accepting }
+    }
+
+    /// Starts a proxy in front of the store of the tests. Returns it with its URL.
+    pub async fn before_store() -> (Self, String) {
+        let target = Store::shared().endpoint.trim_start_matches("http://").parse().expect("an address");
+        let proxy = Self::start(target).await;
+        let url = format!("http://{}", proxy.address());
+        (proxy, url)
     }
 
     pub fn address(&self) -> SocketAddr {

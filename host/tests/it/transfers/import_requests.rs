@@ -4,10 +4,34 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    imports::{ITEMS, import, upload},
+    imports::{ITEMS, counts, import, upload, value},
     start,
 };
 use crate::support::{TestApp, code, must_send};
+
+#[tokio::test]
+async fn row_that_can_not_be_read_is_reported_without_reading_the_file_again() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql("CREATE TABLE pairs (a int PRIMARY KEY, b text)").await;
+    // Postgres also refuses a row of the second file, and only then the file is read again.
+    for (file, is_read_again) in [("a,b\n1,x\n2\n3,z\n", false), ("a,b\n1,x\n1,y\n2\n", true)] {
+        let failed = import(&app, &project, "pairs", "csv", file, json!({})).await;
+        let path = format!("/admin/v1/runs/{}/log", failed["runId"].as_str().unwrap());
+        let (status, log) = app.admin().get(&path).await;
+        assert_eq!((status, log.to_string().contains("staging its rows")), (StatusCode::OK, is_read_again), "{log}");
+        if !is_read_again {
+            let text = "Line 3: The row has 1 field, but must have 2. Nothing was imported.";
+            assert_eq!((&failed["state"], &failed["errorText"]), (&json!("failed"), &json!(text)), "{failed}");
+            assert_eq!(counts(&failed), [1, 0, 0, 0, 1], "{failed}");
+            assert_eq!(
+                (&failed["errors"][0]["line"], &failed["errors"][0]["code"]),
+                (&json!(3), &json!("wrong_field_count"))
+            );
+        }
+        assert_eq!(value(&project, "SELECT count(*) FROM pairs").await, 0);
+    }
+}
 
 #[tokio::test]
 async fn invalid_requests_are_refused() {

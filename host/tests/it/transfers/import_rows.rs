@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Returns line, column and code of each error.
-fn errors(import: &Value) -> Vec<(i64, Option<&str>, &str)> {
+pub(super) fn errors(import: &Value) -> Vec<(i64, Option<&str>, &str)> {
     let errors = import["errors"].as_array().unwrap().iter();
     errors
         .map(|error| (error["line"].as_i64().unwrap(), error["column"].as_str(), error["code"].as_str().unwrap()))
@@ -366,35 +366,4 @@ async fn json_in_csv_is_parsed_although_a_domain_is_based_on_another_domain() {
     let done = import(&app, &project, "docs", "csv", csv, json!({ "mode": "upsert" })).await;
     assert_eq!(counts(&done), [1, 1, 0, 0, 0], "{done}");
     assert_eq!(value(&project, "SELECT json_build_array(a, b) FROM docs").await, json!([{ "x": 1 }, { "x": 1 }]));
-}
-
-/// A table of which each row may reference another one. A trigger discards rows with the name `skip`.
-const STAFF: &str = "CREATE TABLE staff (id int PRIMARY KEY, boss int REFERENCES staff, name text);
-    CREATE FUNCTION discard() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN IF NEW.name = ''skip'' THEN RETURN NULL; END IF; RETURN NEW; END';
-    CREATE TRIGGER discard BEFORE INSERT ON staff FOR EACH ROW EXECUTE FUNCTION discard()";
-
-#[tokio::test]
-async fn rows_that_reference_one_another_are_imported_although_a_row_between_them_is_discarded() {
-    let app = start().await;
-    let project = app.create_project("Shop").await;
-    project.sql(STAFF).await;
-    // The first and the last row of the first half reference each other. The second half has a bad row.
-    let csv = "id,boss,name\n1,4,a\n2,,skip\n3,,c\n4,1,d\n5,99,e\n6,,f\n7,,g\n8,,h\n";
-    let done = import(&app, &project, "staff", "csv", csv, json!({ "onError": "skip" })).await;
-    assert_eq!(counts(&done), [8, 6, 0, 2, 2], "{done}");
-    assert_eq!(errors(&done), [(6, Some("boss"), "foreign_key_violation")]);
-    assert_eq!(value(&project, "SELECT array_agg(id ORDER BY id) FROM staff").await, json!([1, 3, 4, 6, 7, 8]));
-}
-
-#[tokio::test]
-async fn dry_run_of_an_import_that_aborts_reports_no_discarded_rows() {
-    let app = start().await;
-    let project = app.create_project("Shop").await;
-    project.sql(STAFF).await;
-    for dry_run in [true, false] {
-        let request = json!({ "onError": "abort", "dryRun": dry_run });
-        let done = import(&app, &project, "staff", "csv", "id,name\n1,a\n2,skip\n3,c\n", request).await;
-        assert_eq!((&done["state"], counts(&done)), (&json!("done"), [3, 2, 0, 1, 0]), "{done}");
-    }
 }

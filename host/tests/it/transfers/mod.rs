@@ -4,6 +4,7 @@ mod export_selection;
 pub mod exports;
 pub mod faults;
 pub mod grants;
+mod import_discarded;
 mod import_requests;
 mod import_rows;
 mod import_upserts;

@@ -1,8 +1,8 @@
 //! Loads a file into its table, in one transaction of the project's owner.
 //!
 //! There are two methods. The direct method copies the rows of a CSV file into the table with one `COPY`. It is fast,
-//! and is used for inserts in which a single bad row undoes everything. If it fails, the file is read again with the
-//! staged method, which finds the bad rows.
+//! and is used for inserts in which a single bad row undoes everything. It reports a row that can't be read. If
+//! Postgres refuses the rows, the file is read again with the staged method, which finds the bad ones.
 //!
 //! The staged method copies each row as a JSON object, with its line, into a temporary table. Then `INSERT … SELECT`
 //! moves the rows, all at once or in chunks. If a statement fails, its rows are divided in halves until the bad ones

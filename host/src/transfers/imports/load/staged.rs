@@ -87,6 +87,8 @@ pub(super) struct Mover<'a> {
     set: Statement,
     faults: &'a mut Faults,
     written: Written,
+    /// Whether discarded rows are added to the faults.
+    reports_discarded: bool,
     /// Number of discarded rows whose lines were found.
     located: usize,
 }
@@ -99,7 +101,8 @@ impl<'a> Mover<'a> {
     ) -> Result<Self, TransferError> {
         let range = client.prepare(&statements.move_range).await.map_err(refused)?;
         let set = client.prepare(&statements.move_set).await.map_err(refused)?;
-        Ok(Self { client, statements, range, set, faults, written: Written::default(), located: 0 })
+        let written = Written::default();
+        Ok(Self { client, statements, range, set, faults, written, reports_discarded: false, located: 0 })
     }
 
     /// Moves the rows with numbers from 1 to `rows`, and adds bad ones to the faults. `Abort` stops at the first one,
@@ -114,7 +117,7 @@ impl<'a> Mover<'a> {
     ) -> Result<Written, TransferError> {
         let stops_at_first = on_error == OnImportError::Abort && !finds_all;
         // An upsert also skips rows for which it has nothing to change.
-        let reports_discarded = on_error == OnImportError::Skip && self.statements.mode == ImportMode::Insert;
+        self.reports_discarded = on_error == OnImportError::Skip && self.statements.mode == ImportMode::Insert;
         let last = i64::try_from(rows).unwrap_or(i64::MAX);
         if last == 0 {
             return Ok(self.written);
@@ -138,7 +141,7 @@ impl<'a> Mover<'a> {
         let mut waiting = Vec::new();
         while let Some(range) = ranges.pop() {
             let Range { first, last, may_undo, .. } = range;
-            let is_located = reports_discarded && may_undo && self.located < MAX_LOCATED;
+            let is_located = self.reports_discarded && may_undo && self.located < MAX_LOCATED;
             let undo_discarding = is_located && range.is_divisible();
             let skipped_before = self.written.skipped;
             let moved = self.move_range(first, last, undo_discarding).await?;
@@ -152,7 +155,7 @@ impl<'a> Mover<'a> {
                 continue;
             }
             match moved {
-                Ok(()) if reports_discarded => self.add_discarded(first, last, skipped_before).await?,
+                Ok(()) if self.reports_discarded => self.add_discarded(first, last, skipped_before).await?,
                 Err(undone) if range.is_divisible() => {
                     let [first_half, second_half] = range.halves(&undone);
                     ranges.push(second_half);
@@ -240,8 +243,8 @@ impl<'a> Mover<'a> {
         self.client.batch_execute(&remove).await.map_err(refused)
     }
 
-    /// Adds the rows of a range that were discarded to the faults. `skipped_before` is the number of rows that were
-    /// skipped before this range.
+    /// Adds the discarded rows of a range or a set to the faults. `first` and `last` are the numbers of its first and
+    /// last row, and `skipped_before` is the number of rows that were skipped before.
     async fn add_discarded(&mut self, first: i64, last: i64, skipped_before: u64) -> Result<(), TransferError> {
         let discarded = self.written.skipped.saturating_sub(skipped_before);
         self.written.skipped = skipped_before;
@@ -270,7 +273,15 @@ impl<'a> Mover<'a> {
     async fn move_set(&mut self, rows: &[i64]) -> Result<Result<(), Undone>, TransferError> {
         let count = "SELECT pg_catalog.count(*) FROM pg_temp.atlashub_import WHERE row_number = ANY ($1)";
         let statement = self.set.clone();
-        self.move_rows(&statement, &[&rows], count, false).await
+        let skipped_before = self.written.skipped;
+        let moved = self.move_rows(&statement, &[&rows], count, false).await?;
+        if moved.is_ok()
+            && self.reports_discarded
+            && let (Some(first), Some(last)) = (rows.first(), rows.last())
+        {
+            self.add_discarded(*first, *last, skipped_before).await?;
+        }
+        Ok(moved)
     }
 
     /// Runs a statement that moves rows. After an inner error, which is about the rows, the statement was undone.

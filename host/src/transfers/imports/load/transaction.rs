@@ -170,15 +170,22 @@ async fn copy_directly(
 ) -> Result<Option<Loaded>, TransferError> {
     let reader = Reader::new(load.plan, load.format, LineFormat::Values);
     let mut stop = Err::<(), RecordError>;
-    let copy = CopyRows { client, statement: &statements.copy, reader, keeps_rows: false };
+    let copy = CopyRows { client, statement: &statements.copy, reader, keeps_rows: true };
     match copy.run(file, &mut stop).await {
         Ok((read, inserted)) => {
             Ok(Some(Loaded { read, inserted, skipped: read.saturating_sub(inserted), ..Loaded::default() }))
         }
         Err(Stopped::Other(error)) => Err(error),
+        // Postgres accepted the rows before this one, so it is the first bad row.
+        Err(Stopped::Record { error, copied }) => {
+            let column = load.plan.column_of_error(&error);
+            let fault = faults::of_record(error, column);
+            let failure = Some(format!("{} Nothing was imported.", faults::sentence(&fault)));
+            Ok(Some(Loaded { read: copied, error_count: 1, errors: vec![fault], failure, ..Loaded::default() }))
+        }
         Err(Stopped::Postgres(error)) if error.as_db_error().is_none() => Err(refused(error)),
         // The staged method finds the bad row, or the other reason.
-        Err(Stopped::Record { .. } | Stopped::Postgres(_)) => Ok(None),
+        Err(Stopped::Postgres(_)) => Ok(None),
     }
 }
 
