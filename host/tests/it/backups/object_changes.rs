@@ -14,7 +14,7 @@ use crate::{
         restore::{confirm, path_of, plan, restore_of},
         verify::verify,
     },
-    support::{FaultProxy, Store, TestApp, TestProject, eventually, must_send, upload_request},
+    support::{FaultProxy, Store, TestApp, TestProject, eventually, must_send, until_waiting_for, upload_request},
 };
 
 /// The request that reads the large object.
@@ -72,11 +72,7 @@ impl PausedBackups {
 
     /// Waits until this number of backups has listed objects.
     async fn reached(&mut self, count: i64) {
-        let sql = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'backup_object_cache'::regclass";
-        eventually("backups that have listed objects", async || {
-            sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut self.0).await.unwrap() == count
-        })
-        .await;
+        until_waiting_for(&mut self.0, "backup_object_cache", count).await;
     }
 
     async fn end(mut self) {
