@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::support::{
     ADMIN_TOKEN, Attempt, Client, JobsNode, Postgres, ProgramVars, Proxy, TestApp, TestRunner, eventually,
+    expire_leases,
 };
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -102,7 +103,7 @@ async fn thousand_jobs_due_at_once_each_run_once() {
 async fn run_of_a_killed_scheduler_fails_and_is_retried() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
-    let killed = JobsNode::start(&app, &runner, "killed", Duration::from_secs(1)).await;
+    let killed = JobsNode::start(&app, &runner, "killed", LEASE).await;
     let again = app.create_job(json!({ "retries": 1, "params": { "wait": true } })).await;
     let once = app.create_job(json!({ "params": { "wait": true } })).await;
     let runs = [app.run_job(&again).await, app.run_job(&once).await];
@@ -111,6 +112,7 @@ async fn run_of_a_killed_scheduler_fails_and_is_retried() {
     assert!(holds(&app, &runs[0], lease).await);
     killed.kill();
     runner.open_gate();
+    expire_leases(&mut app.app.platform().acquire().await.unwrap()).await;
     let survivor = JobsNode::start(&app, &runner, "survivor", LEASE).await;
     let history = eventually("the second attempt", async || {
         let history = app.runs_of(&again).await;
@@ -140,11 +142,12 @@ async fn outcome_after_a_lost_lease_changes_nothing() {
     let address = format!("127.0.0.1:{}", Postgres::shared().port);
     let proxy = Proxy::start_to(address.parse().unwrap()).await;
     let url = app.services.database_url.expose().replace(&address, &proxy.address().to_string());
-    let cut = JobsNode::start_on(&app, &url, &runner, "cut", Duration::from_secs(1)).await;
+    let cut = JobsNode::start_on(&app, &url, &runner, "cut", LEASE).await;
     let job = app.create_job(json!({ "retries": 1, "params": { "wait": true, "stubborn": true } })).await;
     let run = app.run_job(&job).await;
     eventually("the run has started", async || runner.attempts().len() == 1).await;
     proxy.disconnect().await;
+    expire_leases(&mut app.app.platform().acquire().await.unwrap()).await;
     let other = JobsNode::start(&app, &runner, "other", LEASE).await;
     app.until_run(&run, "fail").await;
     eventually("another node runs it", async || runner.attempts().len() == 2).await;
