@@ -318,7 +318,7 @@ async fn deletion_whose_request_is_cancelled_keeps_no_record() {
     let store = FaultProxy::start(Store::shared().endpoint.trim_start_matches("http://").parse().unwrap()).await;
     let app = TestApp::builder()
         .var("ATLASHUB_S3_ENDPOINT", &format!("http://{}", store.address()))
-        .var("ATLASHUB_REQUEST_TIMEOUT_SECONDS", "2")
+        .var("ATLASHUB_REQUEST_TIMEOUT_SECONDS", "5")
         .start()
         .await;
     let project = app.create_project("cancelled").await;
