@@ -10,7 +10,8 @@ use crate::support::{Client, Postgres, ProgramVars, TestApp, WebResponse, WebSer
 pub(crate) async fn ended(admin: &Client, run: &str) -> Value {
     eventually("the run's end", async || {
         let (status, run) = admin.get(&format!("/admin/v1/runs/{run}")).await;
-        assert_eq!(status, StatusCode::OK, "{run}");
+        // On a busy machine, the platform database may be slow for a moment.
+        assert!([StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE].contains(&status), "{run}");
         (!run["finishedAt"].is_null()).then_some(run)
     })
     .await
