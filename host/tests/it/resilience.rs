@@ -4,7 +4,7 @@ use atlashub::secrets::MasterKey;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{Postgres, Proxy, TestApp, eventually};
+use crate::support::{Postgres, Proxy, TestApp, eventually, until_status};
 
 #[tokio::test]
 async fn dead_postgres_returns_503_quickly_and_recovers() {
@@ -40,7 +40,7 @@ async fn dead_postgres_returns_503_quickly_and_recovers() {
         (project.secret().get("/v1/db/items").await.0 == StatusCode::OK).then_some(())
     })
     .await;
-    assert_eq!(app.public().get("/readyz").await.0, StatusCode::OK);
+    until_status(StatusCode::OK, async || app.public().get("/readyz").await).await;
 }
 
 #[tokio::test]

@@ -53,8 +53,8 @@ impl Socket {
         self.stream.shutdown().await.expect("shut down");
     }
 
-    /// Reads one response with a known length. Returns `None` if the server closes the connection instead. If the future
-    /// is dropped, the next call continues.
+    /// Reads one response with a known length. Returns `None` if the server closes the connection instead. If the
+    /// future is dropped, the next call continues.
     pub async fn response(&mut self) -> Option<RawResponse> {
         let head_end = loop {
             if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
