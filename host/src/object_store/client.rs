@@ -21,7 +21,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Timeout of all attempts of one call. An unreachable store results in a 503 well before the timeout of the HTTP
 /// request.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
-const MAX_ATTEMPTS: u32 = 2;
+/// Maximum number of attempts of one call. The store, or a proxy in front of it, may close an unused connection at the
+/// moment when a request is sent on it. On a busy machine, this can happen to the second attempt too.
+const MAX_ATTEMPTS: u32 = 3;
 /// Maximum number of attempts to send one part of a large body.
 const MAX_PART_ATTEMPTS: u32 = 6;
 /// Timeout of bulk calls: a store sends nothing while it assembles ten thousand parts.

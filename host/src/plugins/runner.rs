@@ -12,8 +12,11 @@ use crate::{
     jobs::{JobRunner, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport},
 };
 
-/// Maximum time to wait for a plugin while the first pass of the loader after a start has not ended.
-const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum time that a request waits for a plugin while the first pass of the loader after a start has not ended.
+const REQUEST_READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for a run: the maximum duration of a compilation. Nobody waits for the response of a run, and not every run
+/// is retried.
+const RUN_READY_TIMEOUT: Duration = Duration::from_secs(300);
 /// Maximum number of characters of an unknown name that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;
 
@@ -28,9 +31,9 @@ impl PluginRunner {
         Self { plugins }
     }
 
-    async fn find_plugin(&self, name: &str) -> Result<Arc<LoadedPlugin>, RunRefusal> {
+    async fn find_plugin(&self, name: &str, ready_timeout: Duration) -> Result<Arc<LoadedPlugin>, RunRefusal> {
         // On a timeout, the plugin is reported as unknown.
-        match tokio::time::timeout(READY_TIMEOUT, self.plugins.loaded_after_start(name)).await {
+        match tokio::time::timeout(ready_timeout, self.plugins.loaded_after_start(name)).await {
             Ok(Some(plugin)) => Ok(plugin),
             Ok(None) | Err(_) => Err(RunRefusal::UnknownPlugin {
                 name: name.chars().take(MAX_QUOTED_LENGTH).collect(),
@@ -43,11 +46,11 @@ impl PluginRunner {
 #[async_trait]
 impl JobRunner for PluginRunner {
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal> {
-        self.find_plugin(plugin).await?.schemas.check_async(job, params).await
+        self.find_plugin(plugin, REQUEST_READY_TIMEOUT).await?.schemas.check_async(job, params).await
     }
 
     async fn check_request(&self, plugin: &str, request: &EgressRequest) -> Result<(), RunRefusal> {
-        let plugin = self.find_plugin(plugin).await?;
+        let plugin = self.find_plugin(plugin, REQUEST_READY_TIMEOUT).await?;
         let Some(scope) = plugin.runnable.grants.scopes.get(&Capability::Http) else {
             return Err(RunRefusal::NoRequests { plugin: plugin.inspected.name().to_owned() });
         };
@@ -55,7 +58,7 @@ impl JobRunner for PluginRunner {
     }
 
     async fn max_duration(&self, plugin: &str) -> Option<Duration> {
-        let plugin = self.find_plugin(plugin).await.ok()?;
+        let plugin = self.find_plugin(plugin, REQUEST_READY_TIMEOUT).await.ok()?;
         let limits = self.plugins.runtime().limits(&plugin.runnable.manifest);
         Some(Duration::from_secs(u64::from(limits.wall_seconds)))
     }
@@ -87,7 +90,7 @@ impl JobRunner for PluginRunner {
         let found = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(RunFailure::Cancelled),
-            found = self.find_plugin(&call.plugin) => found,
+            found = self.find_plugin(&call.plugin, RUN_READY_TIMEOUT) => found,
         };
         // The run keeps this version. A version that is loaded in the meantime is for later runs.
         let plugin = found.map_err(|refusal| to_failure(&refusal))?;

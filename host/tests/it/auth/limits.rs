@@ -1,6 +1,6 @@
 //! Limits of logins and sign-ups, per account and per client address.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, future::join_all, stream};
 use reqwest::StatusCode;
@@ -34,11 +34,17 @@ async fn wrong_passwords_are_limited_per_account_from_any_address() {
     sign_up(&project, "a@example.com").await;
     sign_up(&project, "b@example.com").await;
     for email in ["a@example.com", "unknown@example.com"] {
-        let tries = (0..20_u8).map(|number| {
+        // Twenty attempts are possible at once, and one more every twenty seconds. So not all of these are, even on a
+        // busy machine.
+        let tries = (0..25_u8).map(|number| {
             let client = from(&project, &format!("192.0.2.{}", number % 10));
             async move { attempt(&client, email, "wrong password").await.0 }
         });
-        assert!(join_all(tries).await.iter().all(|status| *status == StatusCode::UNAUTHORIZED), "{email}");
+        // A few at a time, because a password waits for its hash only for some seconds.
+        let statuses: Vec<_> = stream::iter(tries).buffer_unordered(4).collect().await;
+        let refused = statuses.iter().filter(|status| **status == StatusCode::UNAUTHORIZED).count();
+        let limited = statuses.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count();
+        assert!(refused >= 20 && limited > 0 && refused + limited == 25, "{email}: {statuses:?}");
         // An unknown account is limited in the same way as a known one.
         let (status, retry_after) = attempt(&from(&project, "198.51.100.1"), email, PASSWORD).await;
         assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{email}");
@@ -60,15 +66,19 @@ async fn user_logs_in_from_a_known_address_while_strangers_attack_the_account() 
     });
     let statuses: Vec<_> = stream::iter(attacks).buffer_unordered(40).collect().await;
     assert!(statuses.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count() > 1100);
-    let started = Instant::now();
+    let mut waits = Vec::new();
     loop {
         match attempt(&user, "a@example.com", PASSWORD).await {
             (StatusCode::OK, _) => break,
-            (_, wait) => tokio::time::sleep(Duration::from_secs(wait.unwrap())).await,
+            (StatusCode::TOO_MANY_REQUESTS, Some(seconds)) => {
+                waits.push(seconds);
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+            }
+            other => panic!("{other:?}"),
         }
     }
     // An address that is not known would wait about 28 seconds since the limit was exceeded.
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    assert!(waits.iter().sum::<u64>() < 15, "{waits:?}");
 }
 
 #[tokio::test]
@@ -114,10 +124,14 @@ async fn guesses_of_the_current_password_are_limited() {
     let (_app, project) = start().await;
     let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
     let guess = json!({ "password": "another long one", "currentPassword": "wrong" });
-    for attempt in 0..20 {
+    // Twenty attempts are possible at once, and one more every twenty seconds.
+    for attempt in 0..40 {
         let (status, error) = client.patch("/v1/auth/me", guess.clone()).await;
+        if attempt >= 20 && status == StatusCode::TOO_MANY_REQUESTS {
+            assert_eq!(code(&error), "rate_limited", "{error}");
+            return;
+        }
         assert_eq!((status, code(&error)), (StatusCode::UNAUTHORIZED, "invalid_credentials"), "{attempt}: {error}");
     }
-    let (status, error) = client.patch("/v1/auth/me", guess).await;
-    assert_eq!((status, code(&error)), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "{error}");
+    panic!("no attempt was limited");
 }

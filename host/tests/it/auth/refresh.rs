@@ -87,9 +87,9 @@ async fn same_token_within_the_grace_gives_the_same_successor_on_every_node() {
     }
     assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.sessions").await, 1);
     assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.refresh_tokens WHERE used_at IS NULL").await, 1);
-    // The client repeats a refresh whose response was lost nine seconds ago.
+    // The client repeats a refresh whose response was lost five seconds ago.
     let (_, next) = refresh(&project, token(&session)).await;
-    age_used_tokens(&project, 9).await;
+    age_used_tokens(&project, 5).await;
     let (status, again) = refresh(&project, token(&session)).await;
     assert_eq!((status, token(&again)), (StatusCode::OK, token(&next)), "{again}");
 }

@@ -19,7 +19,8 @@ pub(crate) async fn start_backup(app: &TestApp, target: &str) -> String {
 pub(crate) async fn ended_run(app: &TestApp, run: &str) -> Value {
     eventually(&format!("the end of run {run}"), async || {
         let (status, run) = app.admin().get(&format!("/admin/v1/runs/{run}")).await;
-        assert_eq!(status, StatusCode::OK, "{run}");
+        // On a busy machine, the platform database may be slow for a moment.
+        assert!([StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE].contains(&status), "{run}");
         (!run["finishedAt"].is_null()).then_some(run)
     })
     .await

@@ -83,7 +83,11 @@ impl Killed {
                     // On a busy machine, a connection to the store can fail before that moment.
                     attempts += 1;
                     let is_store = ended["errorText"] == "the object store can't be reached";
-                    assert!(is_store && attempts < 3, "the run ended too early: {ended}");
+                    if !is_store || attempts == 3 {
+                        // The log has the cause.
+                        let log = self.serving.take().unwrap().end().join("\n");
+                        panic!("the run ended too early: {ended}\n{log}");
+                    }
                 }
             }
         };

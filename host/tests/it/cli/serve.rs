@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, Serving, WAIT_TIMEOUT, eventually};
+use crate::support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, Serving, WAIT_TIMEOUT, eventually, until_status};
 
 async fn serve(arguments: &[&str]) -> Serving {
     let url = Postgres::shared().platform_database().await;
@@ -24,8 +24,7 @@ fn address(url: &str) -> &str {
 async fn serve_works_on_external_services() {
     let serving = serve(&[]).await;
     for url in [&serving.public_url, &serving.admin_url] {
-        let (status, body) = Client::new(url.as_str()).get("/readyz").await;
-        assert_eq!(status, StatusCode::OK, "{body}");
+        until_status(StatusCode::OK, async || Client::new(url.as_str()).get("/readyz").await).await;
     }
     assert!(serving.banner.is_empty(), "a sign-in code is printed in embedded mode only: {:?}", serving.banner);
     serving.signal(Signal::SIGINT);

@@ -131,7 +131,11 @@ async fn lookups_that_share_a_statement_return_what_each_returns_alone() {
     let mut connection = project.connect().await;
     let mut random = StdRng::seed_from_u64(7);
     let mut is_shared = false;
-    for _ in 0..12 {
+    for round in 0..200 {
+        // On a busy machine, shared statements may time out in the first rounds.
+        if round >= 12 && is_shared {
+            break;
+        }
         let shape = lookup(&mut random);
         let queries: Vec<_> = (0..48)
             .map(|number| match number % 2 {

@@ -11,7 +11,7 @@ use nix::{
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{ADMIN_TOKEN, Client, ProgramVars, Serving, eventually, open_folder};
+use crate::support::{ADMIN_TOKEN, Client, ProgramVars, Serving, eventually, open_folder, until_status};
 
 fn admin(serving: &Serving, data: &Path) -> Client {
     let token = fs::read_to_string(data.join("secrets/admin-token")).unwrap();
@@ -65,8 +65,7 @@ async fn second_start_fails_and_the_first_shuts_down_cleanly() {
     let banner = serving.banner.join("\n");
     assert!(banner.contains(&format!("{}/#code=", serving.admin_url)), "{banner}");
     assert!(banner.contains(&serving.public_url) && banner.contains("secrets/admin-token"), "{banner}");
-    let (status, _) = Client::new(&*serving.public_url).get("/readyz").await;
-    assert_eq!(status, StatusCode::OK);
+    until_status(StatusCode::OK, async || Client::new(&*serving.public_url).get("/readyz").await).await;
 
     let second = vars.run(&["serve"]);
     assert_eq!(second.code, Some(1));

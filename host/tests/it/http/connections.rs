@@ -136,7 +136,10 @@ async fn connections_that_serve_requests_are_not_replaced() {
         for _ in 0..4 {
             let mut socket = Socket::connect(&app.public_url).await;
             let key = &project.secret_key;
-            socket.send(format!("GET /v1/db/slow HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\n\r\n")).await;
+            let slow = format!("GET /v1/db/slow HTTP/1.1\r\nhost: localhost\r\nx-api-key: {key}\r\n\r\n");
+            // After this response, the server has also read the request that follows.
+            socket.send(format!("{GET}{slow}")).await;
+            assert_eq!(socket.response().await.unwrap().status, 200);
             serving.push(socket);
         }
     }

@@ -26,7 +26,7 @@ async fn runs_stop_before_their_leases_expire_when_postgres_stops_responding() {
     let address = format!("127.0.0.1:{}", Postgres::shared().port);
     let proxy = Proxy::start_to(address.parse().unwrap()).await;
     let url = app.services.database_url.expose().replace(&address, &proxy.address().to_string());
-    let node = JobsNode::start_on(&app, &url, &runner, "silent", Duration::from_secs(5)).await;
+    let node = JobsNode::start_on(&app, &url, &runner, "silent", Duration::from_secs(15)).await;
     // One run writes output all the time; the other ignores cancellation.
     let chatters = app.create_job(json!({ "params": { "chatter": true } })).await;
     let hangs = app.create_job(json!({ "params": { "hang": true, "stubborn": true } })).await;
@@ -59,7 +59,7 @@ async fn runs_stop_before_their_leases_expire_when_postgres_stops_responding() {
 async fn locked_run_does_not_block_renewal_of_other_leases() {
     let runner = TestRunner::new();
     let app = gateway(&runner).await;
-    let node = JobsNode::start(&app, &runner, "a", Duration::from_secs(2)).await;
+    let node = JobsNode::start(&app, &runner, "a", LEASE).await;
     let job = app.create_job(json!({ "overlap": "allow", "params": { "wait": true } })).await;
     let (writes, other) = (app.run_job(&job).await, app.run_job(&job).await);
     eventually("both runs have started", async || runner.attempts().len() == 2).await;

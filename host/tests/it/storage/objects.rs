@@ -314,7 +314,7 @@ async fn deletion_whose_request_is_cancelled_keeps_no_record() {
     let (store, endpoint) = FaultProxy::before_store().await;
     let app = TestApp::builder()
         .var("ATLASHUB_S3_ENDPOINT", &endpoint)
-        .var("ATLASHUB_REQUEST_TIMEOUT_SECONDS", "2")
+        .var("ATLASHUB_REQUEST_TIMEOUT_SECONDS", "5")
         .start()
         .await;
     let project = app.create_project("cancelled").await;

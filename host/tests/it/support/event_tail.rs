@@ -1,12 +1,12 @@
 //! Reads server-sent events.
 
-use std::{pin::Pin, time::Duration};
+use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt as _};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::Client;
+use super::{Client, WAIT_TIMEOUT};
 
 /// The response of a stream of server-sent events.
 pub struct EventTail {
@@ -53,7 +53,7 @@ impl EventTail {
                     None => continue,
                 }
             }
-            let chunk = tokio::time::timeout(Duration::from_secs(60), self.body.next()).await.expect("an event");
+            let chunk = tokio::time::timeout(WAIT_TIMEOUT, self.body.next()).await.expect("an event");
             self.text.push_str(std::str::from_utf8(&chunk?.unwrap()).unwrap());
         }
     }

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+use super::WAIT_TIMEOUT;
+
 const POLL_INTERVAL: Duration = Duration::from_millis(15);
 
 /// Result of a probe: a `bool`, or an `Option` with the value that the test waits for.
@@ -33,9 +34,9 @@ impl<T> ProbeResult for Option<T> {
 /// Calls `probe` until it returns true or a value, and returns the value.
 ///
 /// # Panics
-/// Panics with `condition` if that takes more than 60 seconds.
+/// Panics with `condition` if that takes longer than [`WAIT_TIMEOUT`].
 pub async fn eventually<P: ProbeResult>(condition: &str, mut probe: impl AsyncFnMut() -> P) -> P::Value {
-    let deadline = Instant::now() + TIMEOUT;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     loop {
         if let Some(value) = probe().await.into_value() {
             return value;
@@ -48,10 +49,10 @@ pub async fn eventually<P: ProbeResult>(condition: &str, mut probe: impl AsyncFn
 /// Does the same as [`eventually`], but blocks the thread while it waits.
 ///
 /// # Panics
-/// Panics with `condition` if that takes more than 60 seconds.
+/// Panics with `condition` if that takes longer than [`WAIT_TIMEOUT`].
 #[expect(clippy::disallowed_methods, reason = "the processes that tests start send no event to wait for")]
 pub fn eventually_blocking<P: ProbeResult>(condition: &str, mut probe: impl FnMut() -> P) -> P::Value {
-    let deadline = Instant::now() + TIMEOUT;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     loop {
         if let Some(value) = probe().into_value() {
             return value;

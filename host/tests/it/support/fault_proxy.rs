@@ -163,7 +163,9 @@ impl Drop for FaultProxy {
 async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) {
     // Dropping this task drops the set, which closes every connection.
     let mut connections = JoinSet::new();
-    while let Ok((client, _)) = listener.accept().await {
+    loop {
+        // An error, such as too many open files, would look like a store that is down.
+        let (client, _) = listener.accept().await.expect("a connection is accepted");
         let shared = shared.clone();
         connections.spawn(async move {
             let server = TcpStream::connect(target).await.expect("the server");

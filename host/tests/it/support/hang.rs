@@ -86,6 +86,17 @@ pub async fn until_sleeping(connection: &mut PgConnection) {
     .await;
 }
 
+/// Waits until this number of statements of this database wait for a lock of the table.
+pub async fn until_waiting_for(connection: &mut PgConnection, table: &str, count: i64) {
+    // The object id of a table is the same in all databases that were cloned from one template.
+    let sql = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass($1)
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    eventually(&format!("{count} statements wait for {table}"), async || {
+        sqlx::query_scalar::<_, i64>(sql).bind(table).fetch_one(&mut *connection).await.unwrap() == count
+    })
+    .await;
+}
+
 /// Ends the sessions of this database that call `pg_sleep`.
 pub async fn end_sleeping(connection: &mut PgConnection) {
     sqlx::raw_sql(

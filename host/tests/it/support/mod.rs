@@ -27,7 +27,9 @@ pub use client::{Client, until_status};
 pub use event_tail::EventTail;
 pub use eventually::{eventually, eventually_blocking};
 pub use fault_proxy::FaultProxy;
-pub use hang::{HANGING_QUERY, Hang, create_hanging_query, end_sleeping, expire_leases, until_sleeping};
+pub use hang::{
+    HANGING_QUERY, Hang, create_hanging_query, end_sleeping, expire_leases, until_sleeping, until_waiting_for,
+};
 pub use mail_server::{MailServer, MailTls};
 pub use postgres::{Postgres, bin_dir, bin_dir_of, free_port, major_version};
 pub use program::{Ended, ProgramVars, Serving, WAIT_TIMEOUT, open_folder};

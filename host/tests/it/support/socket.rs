@@ -43,12 +43,18 @@ impl Socket {
         self.stream.write_all(bytes.as_ref()).await
     }
 
+    /// Disconnects. The server notices it without a delay.
+    pub fn reset(self) {
+        self.stream.set_zero_linger().expect("linger is set");
+    }
+
     /// Ends the client's side of the connection.
     pub async fn end(&mut self) {
         self.stream.shutdown().await.expect("shut down");
     }
 
-    /// Reads one response with a known length. Returns `None` if the server closes the connection instead.
+    /// Reads one response with a known length. Returns `None` if the server closes the connection instead. If the
+    /// future is dropped, the next call continues.
     pub async fn response(&mut self) -> Option<RawResponse> {
         let head_end = loop {
             if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -58,7 +64,7 @@ impl Socket {
                 return None;
             }
         };
-        let head = String::from_utf8(self.buffer.drain(..head_end).collect()).expect("a head in UTF-8");
+        let head = String::from_utf8(self.buffer[..head_end].to_vec()).expect("a head in UTF-8");
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a status").parse().expect("a number");
         let headers: Vec<_> = lines
@@ -67,10 +73,10 @@ impl Socket {
             .collect();
         let mut response = RawResponse { status, headers, body: Vec::new() };
         let length = response.header("content-length").map_or(0, |length| length.parse().expect("a length"));
-        while self.buffer.len() < length {
+        while self.buffer.len() < head_end + length {
             assert!(self.read().await, "the body is incomplete");
         }
-        response.body = self.buffer.drain(..length).collect();
+        response.body = self.buffer.drain(..head_end + length).skip(head_end).collect();
         Some(response)
     }
 

@@ -72,7 +72,7 @@ async fn exchange_ends_at_its_timeout_and_with_its_stream() {
     let failure = platform.refusal(json!({ "url": server.url("/silent"), "timeoutMs": 300 })).await;
     assert_eq!(failure, "no complete response within 0.3 s");
     server.until_disconnected().await;
-    let response = platform.open(json!({ "url": server.url("/half"), "timeoutMs": 500 })).await;
+    let response = platform.open(json!({ "url": server.url("/half"), "timeoutMs": 3000 })).await;
     assert_eq!((&response["status"], &response["body"]), (&json!(200), &json!("half")));
     assert_eq!(response["end"]["code"], "ErrorCode::Timeout", "{response}");
     server.until_disconnected().await;
