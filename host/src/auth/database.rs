@@ -65,7 +65,7 @@ impl AuthDatabase {
         let arrived_at = Instant::now();
         let mut result = self.projects.pools.fetch(project, DbRole::Auth, statement).await;
         // For example, a refresh locks the token and then the session, and a logout the other way round. Postgres has
-        // undone the statement, and the other one has gone on.
+        // undone this statement, and the other one has continued.
         if result.as_ref().is_err_and(is_deadlock) {
             result = self.projects.pools.fetch(project, DbRole::Auth, statement).await;
         }
@@ -109,7 +109,7 @@ impl AuthDatabase {
             return Ok(());
         }
         let _preparing = prepared.repaired_at.lock().await;
-        // Another request may have prepared it in the meantime.
+        // Another request may have prepared the schema in the meantime.
         if prepared.is_ready.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -124,8 +124,9 @@ impl AuthDatabase {
     /// succeed now.
     ///
     /// # Errors
-    /// Returns `Unreachable` while another request prepares the schema. Requests don't wait for it, because it can take
-    /// long, and with `checkSession` every request of the project's users would.
+    /// Returns `Unreachable` while another request prepares the schema. Requests don't wait for that, because it can
+    /// take long, and with `checkSession` every request of the project's users would have to wait. Also fails if
+    /// Postgres does not respond, or if the preparation fails.
     async fn repair(&self, project: &str, error: &DbError, arrived_at: Instant) -> Result<bool, DbError> {
         let prepared = self.prepared(project);
         let Ok(mut repaired_at) = prepared.repaired_at.try_lock() else {

@@ -61,8 +61,8 @@ pub(super) async fn cancel_email_change(database: &AuthDatabase, project: &str, 
 }
 
 /// Creates a token for an address of a user. Returns `None` if the user was deleted or disabled in the meantime, or if
-/// the given session has ended. Locks the session: another request that is ending it decides first, or waits and then
-/// cancels the token.
+/// the given session has ended. Locks the session: another request that is ending it either finishes first, or waits
+/// and then cancels the token.
 pub(super) async fn create(
     database: &AuthDatabase,
     project: &str,
@@ -232,7 +232,7 @@ pub(super) async fn use_for_reset(
 /// Uses a token that signs in, and marks the address as verified, because the holder of the address has opened the
 /// link. If the address was not verified before and the user has no second factor, deletes the password and all
 /// sessions: they may belong to someone who signed up with an address that is not theirs. Returns the user and whether
-/// this was the case, or `None` if the token is not valid.
+/// this happened, or `None` if the token is not valid.
 pub(super) async fn use_for_magic_link(
     database: &AuthDatabase,
     project: &str,

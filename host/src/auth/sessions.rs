@@ -112,8 +112,9 @@ pub(super) async fn open_session(
     Ok(opened.map(|(user, issued_at, assurance)| OpenSession { user, session, issued_at, refresh_token, assurance }))
 }
 
-/// Ends the sessions that a replaced or deleted password opened while the statement that changed it was running. Such a
-/// statement ends only the sessions that existed when it began. [`open_session`] refuses the password from then on.
+/// Ends the sessions that were opened with a replaced or deleted password while the statement that changed the password
+/// was running. Such a statement ends only the sessions that existed when it began. After it, [`open_session`] refuses
+/// the old password.
 pub(super) async fn end_sessions_of_changed_password(
     state: &AuthState,
     project: &str,
