@@ -17,7 +17,7 @@ const MAX_RESULT_AGE: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(crate) struct Readiness(Mutex<Option<(Instant, Dependencies)>>);
 
-/// Which dependencies can be reached.
+/// The dependencies, and for each whether it can be reached.
 #[derive(Clone, Copy)]
 struct Dependencies {
     postgres: bool,

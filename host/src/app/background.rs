@@ -60,7 +60,8 @@ impl RunObserver for RunEndObserver {
     }
 }
 
-/// Starts a task, and drops it once the process stops. Otherwise, it would log errors while connections are closed.
+/// Starts a task, and drops it once the process stops. A task that continued would log errors while connections are
+/// closed.
 fn spawn_until(stopping: &CancellationToken, task: impl Future<Output: Send> + Send + 'static) {
     let stopping = stopping.clone();
     tokio::spawn(async move {
@@ -122,15 +123,15 @@ impl App {
         }
     }
 
-    /// Starts what a command needs to execute a run next to a server or without one: plugins, and the outbox of
-    /// notifications, which a server delivers. All periodic work is left to the servers.
+    /// Starts what a command needs to execute a run next to a server or without one: plugins, and the task that writes
+    /// notifications to the outbox, from which a server delivers them. All periodic work is left to the servers.
     pub fn start_for_command(&self) {
         self.spawn(self.0.plugins.clone().watch());
         self.spawn(notifications::write_outbox(self.0.notifications.clone()));
     }
 
-    /// Executes this run in this process, unless a server claims it first. Other runs are left to the servers. Ends
-    /// with [`Self::stop_jobs`].
+    /// Executes this run in this process, unless a server claims it first. Other runs are left to the servers.
+    /// [`Self::stop_jobs`] stops the run.
     pub async fn execute_run(&self, run: Uuid) {
         let observer = Arc::new(RunNotices::new(self.notifier().clone()));
         let scheduler = Scheduler::start_for_run(self.0.jobs.clone(), run, Some(observer));

@@ -35,7 +35,7 @@ fn notices(ended: &RunEnded) -> Vec<Notification> {
     let target = ended.target.as_deref().filter(|_| ended.plugin == BACKUP);
     let subject = match (&ended.job_name, target) {
         (Some(name), _) => format!("Job \"{name}\""),
-        // Notifications with one title are merged, so the title names the database.
+        // Notifications with the same title are merged, so the title names the database.
         (None, Some(target)) => format!("Run of plugin \"{}\" for {}", ended.plugin, database(target)),
         (None, None) => format!("Run of plugin \"{}\"", ended.plugin),
     };

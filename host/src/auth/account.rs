@@ -99,8 +99,9 @@ pub(super) async fn update_current_user(
             mailed_tokens::cancel_email_change(&state.database, project, &user).await?;
         }
         if let Some(email) = new_email {
-            // The token is created before the response, so that a later sign-out cancels it, and also for an address
-            // that another user has, so that the time of the response does not depend on that.
+            // The token is created before the response, so that a later sign-out cancels it. It is also created for an
+            // address that another user has, so that the time of the response does not reveal whether the address is
+            // taken.
             let (purpose, session) = (Purpose::ChangeEmail, Some(session));
             let token = mailed_tokens::create(&state.database, project, &user, purpose, &email, session).await;
             match token.and_then(|token| token.ok_or_else(session_ended)) {
@@ -162,7 +163,7 @@ async fn new_hash(
         let current = current.ok_or_else(|| {
             ApiError::invalid("`currentPassword` is missing.").with_hint("A new password needs the current one.")
         })?;
-        // Otherwise a stolen access token would allow guessing the password.
+        // Without this limit, a stolen access token would allow guessing the password.
         state.limits.charge_account(Attempt::LogIn, &caller.project.id, &account.row.user.id)?;
         let is_right = current.len() <= password_policy::MAX_BYTES
             && state.hasher.verify(current, account.password_hash.as_deref()).await?;

@@ -19,9 +19,9 @@ pub(super) struct NewPassword<'a> {
     pub current_hash: Option<&'a str>,
 }
 
-/// Sets and removes members of a user's data. If given, sets the password, ends the user's other sessions, and makes
-/// mailed links that reset the password or confirm a new address invalid. Returns `None` if the session has ended, or
-/// the user is gone or disabled.
+/// Sets and removes members of a user's data. If a password is given, sets it, ends the user's other sessions, and
+/// makes mailed links that reset the password or confirm a new address invalid. Returns `None` if the session has
+/// ended, or the user is gone or disabled.
 ///
 /// Locks the user, the session and the password: while another request is ending the session or changing the password,
 /// waits and checks them again.

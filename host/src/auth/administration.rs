@@ -41,7 +41,8 @@ fn parse(row: &Row) -> ApiResult<ProjectUser> {
     Ok(UserRow::parse(row)?.with_sessions(column(row, "sessions")?))
 }
 
-/// Returns a page of users, newest first. With a search text, only users whose address contains it or whose id it is.
+/// Returns a page of users, newest first. With a search text, only users whose address contains the text or whose id
+/// equals it.
 pub(super) async fn list(state: &AuthState, project: &str, query: &UserQuery) -> ApiResult<Page<ProjectUser>> {
     state.settings.enabled(project).await?;
     let page = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
@@ -134,8 +135,8 @@ pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser
 }
 
 /// Changes a user. Disabling a user ends all their sessions, makes their mailed links invalid, and cancels logins and
-/// resets that wait for the second factor. Enabling a disabled user does the same, because some may have been committed
-/// while the user was being disabled.
+/// resets that wait for the second factor. Enabling a disabled user does the same, because sessions, links and logins
+/// may have been committed while the user was being disabled.
 ///
 /// # Errors
 /// Returns 400 for invalid or too large `data`, 404 if there is no such user, and 404 `auth_disabled` if login is off.
@@ -180,7 +181,8 @@ pub(super) async fn update(
         return Err(data_too_large());
     }
     if disabled == Some(true) {
-        // The statement ends only the sessions that existed when it began. From then on, no session can be opened.
+        // The statement ends only the sessions that existed when it began. No session can be opened after its commit,
+        // so this one ends the rest.
         queries::end_sessions(&state.database, project, &user.to_string(), None, None).await?;
     }
     get(state, project, user).await

@@ -91,7 +91,7 @@ impl AuthDatabase {
         let arrived_at = Instant::now();
         let mut result = self.attempt(project, statement, follow_ups).await;
         // For example, a refresh locks the token and then the session, and a logout the other way round. Postgres has
-        // undone the statement, and the other one goes on. Without the pause, this one could take its first lock again
+        // undone this statement, and the other one continues. Without the pause, this one could take its first lock again
         // before the other one wakes up.
         for _ in 0..DEADLOCK_RETRIES {
             if !result.as_ref().is_err_and(is_deadlock) {
@@ -156,7 +156,7 @@ impl AuthDatabase {
             return Ok(());
         }
         let _preparing = prepared.repaired_at.lock().await;
-        // Another request may have prepared it in the meantime.
+        // Another request may have prepared the schema in the meantime.
         if prepared.is_ready.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -171,8 +171,9 @@ impl AuthDatabase {
     /// succeed now.
     ///
     /// # Errors
-    /// Returns `Unreachable` while another request prepares the schema. Requests don't wait for it, because it can take
-    /// long, and with `checkSession` every request of the project's users would.
+    /// Returns `Unreachable` while another request prepares the schema. Requests don't wait for that, because it can
+    /// take long, and with `checkSession` every request of the project's users would have to wait. Also fails if
+    /// Postgres does not respond, or if the preparation fails.
     async fn repair(&self, project: &str, error: &DbError, arrived_at: Instant) -> Result<bool, DbError> {
         let prepared = self.prepared(project);
         let Ok(mut repaired_at) = prepared.repaired_at.try_lock() else {

@@ -48,7 +48,7 @@ pub(super) fn set_user(entry: &mut NewAuditEntry, user: &User) {
     set_email(entry, &user.email);
 }
 
-/// Sets the result of an event that is refused, and why.
+/// Sets the result and the status of an event that is refused, and adds the code of the error.
 pub(super) fn set_refused(entry: &mut NewAuditEntry, error: &ApiError) {
     entry.result = AuditResult::Denied;
     entry.status = Some(error.status().as_u16());
@@ -57,7 +57,7 @@ pub(super) fn set_refused(entry: &mut NewAuditEntry, error: &ApiError) {
     }
 }
 
-/// Records that an event was refused, and why.
+/// Records that an event was refused, with the code of the error.
 pub(super) async fn record_refusal(platform: &PgPool, mut entry: NewAuditEntry, error: &ApiError) {
     set_refused(&mut entry, error);
     audit::record_or_log(platform, &entry).await;

@@ -52,7 +52,7 @@ pub(super) async fn mail_link(
     Ok(())
 }
 
-/// Mails the link of a token to its address. Does nothing if no link can be mailed.
+/// Mails the link that contains a token to an address. Does nothing if no link can be mailed.
 pub(super) fn mail_token(
     state: &AuthState,
     project: &ProjectRef,

@@ -56,7 +56,7 @@ pub(super) async fn sign_up(
     let data = UserData::parse(data)?;
     password_policy::check(&password, settings.password_min_length, email.as_str())?;
     let _charged = state.limits.begin(Attempt::SignUp, caller, client.address, Some(email.as_str()))?;
-    // The password is hashed even if the address is taken, so that both take the same time.
+    // The password is hashed even if the address is taken, so that both cases take the same time.
     let hash = state.hasher.hash(password).await?;
     let id = Uuid::new_v4().to_string();
     let new = NewUser {
@@ -129,7 +129,7 @@ fn mail_after_sign_up(
     });
 }
 
-/// Returns a new user as the request describes it, whether its address was free or taken.
+/// Returns a new user as the request describes it, whether the address was free or taken.
 fn unverified_user(id: &str, email: &EmailAddress, data: &UserData) -> User {
     let now = Utc::now().trunc_subsecs(6);
     User {
@@ -205,8 +205,8 @@ pub(super) async fn log_in(
     }
 }
 
-/// Returns the account if the password is correct and the user is not disabled; otherwise the user's id, if there is
-/// one. Takes the same time in all cases, except if the password is too long.
+/// Returns the account if the password is correct and the user is not disabled. Otherwise returns the user's id, or
+/// `None` if there is no such user. Takes the same time in all cases, except if the password is too long.
 async fn check_password(
     state: &AuthState,
     account: Option<Account>,

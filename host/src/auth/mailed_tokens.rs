@@ -64,8 +64,8 @@ pub(super) fn cancelling_email_change(user: &str) -> Statement {
 }
 
 /// Creates a token for an address of a user. Returns `None` if the user was deleted or disabled in the meantime, or if
-/// the given session has ended. Locks the session: another request that is ending it decides first, or waits and then
-/// cancels the token.
+/// the given session has ended. Locks the session: another request that is ending it either finishes first, or waits
+/// and then cancels the token.
 pub(super) async fn create(
     database: &AuthDatabase,
     project: &str,

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_are_judged_by_length_and_frequency() {
+    fn passwords_that_are_short_long_common_or_the_address_are_refused() {
         for (password, is_good) in [
             ("correct horse battery staple", true),
             ("zzzzzzzv", true),

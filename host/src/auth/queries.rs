@@ -321,7 +321,8 @@ pub(super) async fn end_session(database: &AuthDatabase, project: &str, session:
 ///
 /// Unless only one session ends, a requested change of the address and logins that wait for the second factor are
 /// cancelled, because whoever has to be signed out may have begun them. A change that one of the sessions requested
-/// while the statement ran is cancelled by a second statement. From then on, the sessions can't request one.
+/// while the statement ran is cancelled by a second statement. After that, the ended sessions can't request another
+/// change.
 pub(super) async fn end_sessions(
     database: &AuthDatabase,
     project: &str,

@@ -39,8 +39,8 @@ pub(super) async fn refresh(
     let _charged = state.limits.begin(Attempt::Refresh, caller, client.address, None)?;
     let token = RefreshToken::received(token);
     // The account is charged before the exchange. A refused exchange would use the token, and the client would lose its
-    // session if it tried again after the grace. A used token is not charged yet: the limit must not delay the end of a
-    // session whose token was stolen.
+    // session if it tried again more than [`GRACE_SECONDS`] later. A used token is not charged yet: the limit must not
+    // delay the end of a session whose token was stolen.
     if let Some(user) = queries::user_of_unused_token(&state.database, project, &token.hash()).await? {
         state.limits.charge_account(Attempt::Refresh, project, &user)?;
     }

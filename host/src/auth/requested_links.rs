@@ -31,8 +31,9 @@ pub(super) struct LinkRequest {
     pub(super) email: String,
 }
 
-/// Mails the link if the address has an account that is not disabled. The account is looked up in the background, so
-/// that neither the content nor the time of the response depends on it.
+/// Mails the link if the address has an account that is not disabled, unless too many links to the address were
+/// requested. The account is looked up in the background, so that neither the content nor the time of the response
+/// depends on it.
 ///
 /// # Errors
 /// Returns 429 if the client made too many requests.

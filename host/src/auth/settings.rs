@@ -13,7 +13,7 @@ const MAX_ACCESS_TOKEN_SECONDS: i32 = 24 * 3600;
 /// Minimum lifetime. Clients refresh a token about 90 seconds before it expires. With a lifetime below 90 seconds, they
 /// would refresh at every request, and with a slightly longer lifetime, at nearly every request.
 const MIN_ACCESS_TOKEN_SECONDS: i32 = 120;
-/// Lifetimes from one second up to this are also allowed, for tests.
+/// Maximum lifetime for tests. Lifetimes from one second up to this maximum are also allowed.
 const MAX_TEST_SECONDS: i32 = 30;
 const MAX_TEXT_BYTES: usize = 64 * 1024;
 
@@ -59,7 +59,8 @@ pub(super) async fn update(state: &AuthState, project: &str, request: UpdateAuth
         state.database.prepare(project).await?;
     }
     let mut transaction = state.projects.platform.begin().await?;
-    // Otherwise a request that stores its settings between this one's read and write would lose its changes.
+    // Without this lock, the changes of a request that stores its settings between this one's read and write would be
+    // lost.
     sqlx::query("SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE")
         .bind(project)
         .execute(&mut *transaction)

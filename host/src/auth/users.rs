@@ -8,7 +8,8 @@ use tokio_postgres::Row;
 use super::database::column;
 use crate::error::{ApiError, ApiResult};
 
-/// Maximum size of the `data` of a request and of the stored `data`, as JSON without spaces. `data_fits` repeats it.
+/// Maximum size of the `data` of a request and of the stored `data`, as JSON without spaces. `data_fits` repeats this
+/// number.
 const MAX_DATA_BYTES: usize = 64 * 1024;
 
 /// A row of `auth.users`.

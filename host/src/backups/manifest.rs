@@ -85,7 +85,7 @@ impl BackupManifest {
         if i64::try_from(self.size_bytes).is_err() {
             return Err("`sizeBytes` is out of range".to_owned());
         }
-        // The catalogue can store neither.
+        // The catalogue can't store such a title or time.
         if self.title.as_ref().is_some_and(|title| title.contains('\0')) {
             return Err("`title` contains the character U+0000".to_owned());
         }

@@ -158,7 +158,7 @@ struct Facts {
 }
 
 impl Facts {
-    /// Returns the most serious problem, and since when it exists, if known.
+    /// Returns the most serious problem, and the time when it began, if known.
     fn problem(self, now: DateTime<Utc>) -> Option<(&'static str, Option<DateTime<Utc>>)> {
         let Some((job_created_at, interval)) = self.job else {
             return Some(("No enabled job backs it up.", self.last_good_at.or(self.created_at)));

@@ -238,7 +238,8 @@ pub(super) async fn mark_verified(db: &mut sqlx::PgConnection, id: Uuid) -> Resu
 
 /// Records why the verification of a backup failed. Returns false if the entry doesn't exist.
 pub(super) async fn mark_failed(db: &mut sqlx::PgConnection, id: Uuid, failure: &str) -> Result<bool> {
-    // Older versions, which don't know `failed_at`, then return the backup as ready instead of verified.
+    // The state is changed for older versions, which don't know `failed_at`: they must not return the backup as
+    // verified.
     let result = sqlx::query(
         "UPDATE backups SET failed_at = now(), failure = $2,
              state = CASE state WHEN 'verified' THEN 'ready' ELSE state END

@@ -135,7 +135,7 @@ pub async fn record_outcome(
 }
 
 /// Returns `Some(Ok)` if the backup can be restored, `Some(Err)` with the reason if it can't, and `None` if the
-/// verification could not check it.
+/// verification could not check the backup.
 fn judge(outcome: &Result<BackupVerification, CatalogueError>) -> Option<Result<(), String>> {
     match outcome {
         Ok(verification) if verification.differences.is_empty() => Some(Ok(())),
@@ -194,7 +194,7 @@ pub(super) fn compare_tables(expected: &[ManifestTable], found: &[TableRows]) ->
         .collect()
 }
 
-/// Verifies a backup for a run. Marks it as verified or as failed, unless the verification could not check it.
+/// Verifies a backup for a run. Marks the backup as verified or as failed, unless the verification could not check it.
 pub(super) async fn verify_for_run(
     catalogue: &Catalogue,
     id: Uuid,

@@ -39,8 +39,8 @@ use error::CommandError;
 
 /// Maximum time that commands wait for Postgres. `serve` and `doctor` have limits of their own.
 const POSTGRES_TIMEOUT: Duration = Duration::from_secs(10);
-/// Size of the threads' stacks. Types of Postgres are looked up recursively; see `db::ExclusiveClient`. A page of a
-/// stack takes memory only once it is used.
+/// Size of the threads' stacks. It is large, because types of Postgres are looked up recursively; see
+/// `db::ExclusiveClient`. A page of a stack takes memory only once it is used.
 const STACK_BYTES: usize = 32 << 20;
 
 /// A personal, self-hosted backend platform: Postgres, storage, keys and jobs behind one HTTP API.

@@ -15,9 +15,10 @@ use crate::{
 
 use super::error::CommandError;
 
-/// Time limit of one check of the store. The server starts without a store that does not respond.
+/// Time limit of one check of the store. The server also starts if the store does not respond in time.
 const STORE_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
-/// Number of times that the store must refuse the access key. A store that has just started may not know it yet.
+/// Number of times that the store must refuse the access key before the check fails. A store that has just started may
+/// not know the key yet.
 const MAX_STORE_CHECKS: usize = 3;
 const STORE_CHECK_PAUSE: Duration = Duration::from_millis(500);
 
@@ -111,10 +112,10 @@ impl RunningStore {
     }
 }
 
-/// Checks that the data folder of the embedded default is one. A command that reads data would otherwise make a new
-/// installation in a folder that was named by mistake.
+/// Checks that the data folder of the embedded default contains an installation, or data to restore. A command that
+/// reads data would otherwise make a new installation in a folder that was named by mistake.
 pub(super) fn check_data_folder(config: &Config) -> Result<(), CommandError> {
-    // On a new machine, these two are copied before a restore.
+    // On a new machine, these two folders are copied before a restore.
     if !config.embedded() || ["secrets", "objects"].iter().any(|name| config.data_dir.join(name).exists()) {
         return Ok(());
     }
@@ -195,8 +196,8 @@ fn refusal(endpoint: &str, error: &StoreError) -> Option<ConfigError> {
     })
 }
 
-/// Checks that a master key opens a sealed value, if there are any. With another key, the process would seal new values
-/// that nobody can use together with the old ones. `remedy` is the end of the error.
+/// Checks that a master key opens a sealed value, if there are any. With a wrong key, the process would seal new
+/// values, and no key would open both these and the old ones. `remedy` is the end of the error.
 pub(super) async fn check_master_key(platform: &PgPool, sealer: &Sealer, remedy: &str) -> Result<(), CommandError> {
     match app::find_wrong_master_key(platform, sealer).await {
         Ok(None) => Ok(()),

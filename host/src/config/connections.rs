@@ -42,7 +42,7 @@ impl ConnectionsConfig {
     }
 
     /// Lowers the limits so that both listeners together stay below the number of files that the process may open.
-    /// `reserved` files, but at most half of them all, are for everything else: databases, the object store, plugins.
+    /// `reserved` files, but at most half of all files, are for everything else: databases, the object store, plugins.
     /// Each listener keeps at least `MIN_CONNECTIONS`.
     ///
     /// Each listener has its own share, so a full public listener does not affect the admin listener.

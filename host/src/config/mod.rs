@@ -161,7 +161,7 @@ impl Config {
         let admin_listen: SocketAddr =
             vars.parsed_or_default("ATLASHUB_ADMIN_LISTEN", "an address such as 127.0.0.1:8081")?;
         let database = database(vars)?;
-        // Before the keys of the store, which are not what is missing.
+        // Checked before the store's keys are read, so that the error names the missing URL, and not a missing key.
         if matches!(database, DatabaseConfig::Embedded { .. }) && vars.text("ATLASHUB_S3_ENDPOINT")?.is_some() {
             return Err(only_one_service("ATLASHUB_DATABASE_URL", "ATLASHUB_S3_ENDPOINT"));
         }

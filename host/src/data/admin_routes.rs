@@ -1,5 +1,5 @@
-//! The owner's access to rows, with the requests and responses of `/v1/db` but without row-level security. Also lists
-//! the names in a project's database.
+//! The owner's access to rows, with the requests and responses of `/v1/db`. Row-level security applies only to reads as
+//! another caller. Also lists the names in a project's database.
 
 use api_types::{ChangeRows, ChangedRows, DatabaseSchema, ErrorBody};
 use axum::{

@@ -40,7 +40,7 @@ impl OrderSignature {
     }
 }
 
-/// Encodes the cursor of a row from the JSON values of its key. Returns `None` if one is an array or object.
+/// Encodes the cursor of a row from the JSON values of its key. Returns `None` if a value is an array or object.
 pub(super) fn encode(signature: &OrderSignature, values: &[&RawValue]) -> Option<String> {
     let key = values
         .iter()

@@ -20,7 +20,8 @@ use super::{
     request::{InsertRequest, Row, UpdateRequest},
 };
 
-/// Returns the error for the invalid value of a failed insert, if that is why it failed and the column is found.
+/// Returns the error for the invalid value that made an insert fail. `None` if the insert failed for another reason, or
+/// if the column is not found.
 pub(super) async fn invalid_insert_value(
     executor: Executor<'_>,
     error: &DbError,
@@ -73,7 +74,8 @@ fn key_sets<'p>(group: &InsertGroup<'p>) -> Vec<KeySet<'p>> {
     key_sets
 }
 
-/// Returns the error for the invalid value of a failed update, if that is why it failed and the column is found.
+/// Returns the error for the invalid value that made an update fail. `None` if the update failed for another reason, or
+/// if the column is not found.
 pub(super) async fn invalid_update_value(
     executor: Executor<'_>,
     error: &DbError,

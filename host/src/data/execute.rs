@@ -20,7 +20,7 @@ pub struct Identity<'a> {
 }
 
 impl Identity<'_> {
-    /// Returns the audience of the errors of its statements.
+    /// Returns the audience of the errors of this identity's statements.
     pub(super) fn audience(&self) -> Audience {
         match (self.role, self.claims) {
             (DbRole::App, None) => Audience::Owner,

@@ -74,7 +74,7 @@ impl ValueWriter {
     }
 }
 
-/// The bytes are not a valid value of the type.
+/// The error for bytes that are not a valid value of the type.
 #[derive(Debug, thiserror::Error)]
 #[error("Postgres sent bytes that are not a value of the column's type")]
 pub(super) struct InvalidValue;

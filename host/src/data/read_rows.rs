@@ -158,7 +158,7 @@ impl<'p> ReadRows<'p> {
         Ok(())
     }
 
-    /// Returns the page. Call it after the last row was added.
+    /// Returns the page. Call this function after the last row was added.
     pub(super) fn finish(mut self) -> Result<Page, RespondError> {
         if self.count == 0 {
             self.response.push(BEGIN)?;

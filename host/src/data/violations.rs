@@ -91,8 +91,9 @@ pub(super) fn not_null_violation(error: &PostgresError, schema: &Schema) -> ApiE
         .with_details(json!({ "column": column }))
 }
 
-/// Returns the error for a value that does not fit its column. Postgres does not name the column. If it is one of those
-/// sent, `diagnose` finds it, so the message also names the columns that Postgres computes.
+/// Returns the error for a value that does not fit its column. Postgres does not name the column. If the request
+/// contains the column, `diagnose` finds it. The column can also be one that Postgres computes, so the message names
+/// those.
 pub(super) fn does_not_fit(message: &str, context: &StatementContext<'_>) -> ApiError {
     let columns = context.schema.table(context.table).into_iter().flat_map(|table| &table.columns);
     let computed = columns.filter(|column| column.generated == Generated::Computed);

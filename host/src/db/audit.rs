@@ -142,7 +142,7 @@ impl Intent {
         .map(drop)
     }
 
-    /// Removes the entry of a change that was refused.
+    /// Removes the entry of a change that was not made.
     ///
     /// # Errors
     /// Returns the error of the statement. The entry then stays without an outcome.

@@ -35,7 +35,7 @@ pub struct Availability {
     stopped: CancellationToken,
 }
 
-/// The server does not respond.
+/// The error that the server does not respond.
 #[derive(Debug, thiserror::Error)]
 #[error("Postgres does not respond")]
 pub struct ServerDown;
@@ -124,7 +124,7 @@ async fn watch_server(server: &ServerAddress, login: &Login, down: &watch::Sende
                     // The sender is dropped when the connection is closed.
                     _ = ended => {}
                 }
-                // The next attempt to log in tells whether the server is down or only this session has ended.
+                // The next attempt to log in shows whether the server is down or only this session has ended.
                 drop(session);
             }
             Err((error, _)) if error.is_server_down() => {

@@ -171,7 +171,7 @@ impl ServerAddress {
         match (&self.transport, &self.root_certificates) {
             (Transport::Tcp | Transport::Unix(_), _) => variables.push(("PGSSLMODE", "disable".to_owned())),
             (Transport::Tls(_), Some(path)) => {
-                // The path is relative to this process's folder. The program runs in another folder.
+                // The path may be relative to this process's folder. The program runs in another folder.
                 let path = std::path::absolute(path)?;
                 variables.push(("PGSSLMODE", "verify-full".to_owned()));
                 variables.push(("PGSSLROOTCERT", path.to_string_lossy().into_owned()));
@@ -290,7 +290,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // tokio-postgres's own timeout ends when the TCP connection is open.
+    // The timeout of tokio-postgres itself covers only the opening of the TCP connection.
     match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
         Ok(Ok((client, connection))) => {
             driver.spawn(connection);
@@ -334,7 +334,7 @@ impl LoginError {
     /// Returns whether no login can succeed at present: the server can't be reached, does not respond, or is starting
     /// or shutting down.
     pub(super) fn is_server_down(&self) -> bool {
-        // Class 57P: the server is starting, shutting down or recovering from a crash.
+        // Codes that begin with 57P: the server is starting, shutting down or recovering from a crash.
         self.code().is_none_or(|code| code.code().starts_with("57P"))
     }
 }

@@ -25,7 +25,7 @@ const MAX_WAITS: u32 = 4000;
 #[derive(Debug)]
 pub enum PrepareError {
     Postgres(tokio_postgres::Error),
-    /// The types of its parameters and columns consist of too many others.
+    /// The types of the statement's parameters and columns consist of too many others.
     TooManyTypes,
 }
 

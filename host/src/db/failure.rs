@@ -11,7 +11,7 @@ pub(super) fn is_connection_lost(error: &DbError) -> bool {
 
 fn ends_connection(error: &tokio_postgres::Error) -> bool {
     match error.code() {
-        // Class 57P: the server shut the session down.
+        // Codes that begin with 57P: the server shut the session down.
         Some(code) => code.code().starts_with("57P"),
         // Without a code, the socket is broken or the client is closed.
         None => {

@@ -24,8 +24,8 @@ use super::{
 
 pub use super::pool::LookupKey;
 
-/// Maximum time of each step in which a request waits for a connection, before it fails with 503: until another request
-/// has opened one, and until one of the budget is free.
+/// Maximum time of each wait for a connection, after which a request fails with 503: until another request has opened
+/// one, until one of the connections for one statement at a time is free, and until the budget allows another one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time without use after which the connections of a pool are closed.
 const IDLE_TIMEOUT_MS: u64 = 60_000;
@@ -226,7 +226,8 @@ impl ProjectPools {
         Ok(ExclusiveClient::new(client, notices, self.inner.server.clone()))
     }
 
-    /// Closes the connections to a project. Call it when the project is deleted, or when its database or roles change.
+    /// Closes the connections to a project. Call this function when the project is deleted, or when its database or
+    /// roles change.
     pub fn close(&self, project: &str) {
         if let Some((_, pools)) = self.inner.pools.remove(project) {
             pools.iter().for_each(Pool::close);

@@ -30,8 +30,8 @@ impl Binaries {
 /// Finds `pg_dump` and `pg_restore` for a server of the given major version.
 ///
 /// Programs of the server's version or newer can dump its databases. The oldest of these is chosen, because the server
-/// may not understand archives of newer ones. `preferred` is searched in addition to the usual folders, and its
-/// programs are preferred among those of the same version.
+/// may not understand the SQL in archives of newer ones. `preferred` is searched in addition to the usual folders, and
+/// its programs are preferred among those of the same version.
 ///
 /// Blocks: runs the programs to determine their version.
 pub fn find_dump_programs(preferred: Option<&Path>, server_major: u32) -> Option<Binaries> {

@@ -107,7 +107,7 @@ pub(super) fn is_decoded_in_stream(headers: &HeaderMap) -> bool {
     matches!(streamed_encoding_of(headers), Ok(Some(_)))
 }
 
-/// Returns the encoding of a streamed body, or why it can't be decoded.
+/// Returns the encoding of a streamed body, or the reason why the body can't be decoded.
 fn streamed_encoding_of(headers: &HeaderMap) -> Result<Option<Encoding>, &'static str> {
     match encoding_of(headers) {
         Ok(Some(Encoding::Brotli)) | Err(UnsupportedEncoding) => Err("only gzip and deflate are supported in a stream"),
@@ -140,7 +140,7 @@ async fn read_up_to(reader: impl AsyncRead + Unpin, max_bytes: usize) -> io::Res
     Ok(Body { bytes: bytes.into(), truncated, decoded: false })
 }
 
-/// A body has several encodings, or one that is not supported.
+/// The error for a body with several encodings, or with one that is not supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct UnsupportedEncoding;
 

@@ -80,9 +80,9 @@ impl Egress {
         Ok(Self { allowed: Arc::new(allowed), shared: self.shared.clone() })
     }
 
-    /// Resolves a host that is not reached over HTTP and that the owner entered, for example a mail server. Returns its
-    /// addresses; private ones only if the allowlist has an entry for it without a scheme and with `+private`. Connect
-    /// to these addresses and don't resolve the host again.
+    /// Resolves a host that is not reached over HTTP and that the owner entered, for example a mail server. Returns the
+    /// addresses of the host; private ones only if the allowlist has an entry for the host without a scheme and with
+    /// `+private`. Connect to these addresses and don't resolve the host again.
     ///
     /// # Errors
     /// Returns `InvalidUrl` if the host is not valid, `Unresolved` if it can't be resolved, and `PrivateAddress` if

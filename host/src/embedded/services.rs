@@ -70,7 +70,7 @@ impl HeldDataFolder {
         let listener = StoreListener::bind(&folder, storage.listen).await?;
         let password = EmbeddedSecret::PostgresPassword.read_or_create(&folder)?;
         if config.master_key.is_none() {
-            // Before the cluster exists: from then on, a missing key is an error.
+            // The key is created before the cluster: once the cluster exists, a missing key is an error.
             EmbeddedSecret::MasterKey.read_or_create(&folder)?;
         }
         let DatabaseConfig::Embedded { bin_dir, port } = &config.database else { return Err(not_embedded()) };

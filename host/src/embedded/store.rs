@@ -128,7 +128,7 @@ impl EmbeddedStore {
     }
 }
 
-/// Returns the address of the store that another process runs, or that the last one had.
+/// Returns the address of the store that another process runs, or the address of the last store on the data folder.
 pub(super) fn recorded_address(data_folder: &DataFolder) -> Option<SocketAddr> {
     std::fs::read_to_string(data_folder.join(ADDRESS_FILE)).ok()?.trim().parse().ok()
 }

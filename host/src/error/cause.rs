@@ -6,7 +6,7 @@ use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
 use tokio_postgres::error::DbError as PostgresError;
 
 /// Classes of SQLSTATEs whose messages describe the server, never values: connections, logins, databases, resources,
-/// shutdowns, files, internal errors, and AH for those of `db`.
+/// shutdowns, files, internal errors, and AH for the errors that `db` creates.
 const SERVER_CLASSES: [&str; 8] = ["08", "28", "3D", "53", "57", "58", "AH", "XX"];
 /// SQLSTATE of a full disk.
 const DISK_FULL: &str = "53100";

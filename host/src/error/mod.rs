@@ -1,8 +1,8 @@
 //! [`ApiError`], the only error that clients see, and the table of its codes.
 //!
-//! Slices have their own internal errors and map each case by hand to an [`ApiError`]. Its cause is logged where the
-//! response is written (`http::request_id`), and never reaches a client. `cause` describes it without values of rows.
-//! `count` writes numbers with their nouns in messages.
+//! Slices have their own internal errors and map each case by hand to an [`ApiError`]. The cause of an [`ApiError`] is
+//! logged where the response is written (`http::request_id`), and never reaches a client. `cause` describes the cause
+//! without values of rows. `count` writes numbers with their nouns in messages.
 
 mod cause;
 mod codes;

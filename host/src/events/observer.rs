@@ -56,8 +56,8 @@ impl Observer {
         })
     }
 
-    /// Returns the changes since the last observation. If it fails, the next call also returns the changes that this
-    /// one would have returned.
+    /// Returns the changes since the last observation. If this call fails, the next one also returns the changes that
+    /// this one would have returned.
     pub(super) async fn observe(&mut self, platform: &PgPool, plugins: &Plugins) -> Result<Changes, sqlx::Error> {
         let observed_at = Instant::now();
         let ended_within = self.observed_at.elapsed() + OVERLAP;

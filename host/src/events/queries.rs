@@ -72,7 +72,7 @@ macro_rules! rest {
     };
 }
 
-/// Returns a number that changes when the result of [`observe_rest`] does.
+/// Returns a number that changes when the result of [`observe_rest`] changes.
 pub(super) async fn fingerprint(pool: &PgPool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(concat!(
         "SELECT coalesce(bit_xor(hashtextextended(concat_ws('|', kind, id, project_id, state, version), 0)), 0)

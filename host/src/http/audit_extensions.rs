@@ -5,12 +5,12 @@
 #[derive(Debug, Clone)]
 pub struct AuditDetails(pub serde_json::Value);
 
-/// This request changed nothing, although its route usually changes something. `admin::audit` removes the entry of the
-/// request.
+/// States that the request changed nothing, although its route usually changes something. `admin::audit` removes the
+/// entry of the request.
 #[derive(Debug, Clone, Copy)]
 pub struct NothingChanged;
 
-/// The change was made, although the response is an error because the result does not fit into it.
+/// States that the change was made, although the response is an error because the result does not fit into a response.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeMade;
 

@@ -141,7 +141,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for ApiPath
     }
 }
 
-/// Returns the error for a path with a NUL character. Postgres can't store one, so no resource has such a name.
+/// Returns the error for a path with a NUL character. Postgres can't store this character, so no resource has such a
+/// name.
 async fn unknown_name(parts: &mut Parts) -> ApiError {
     let segments = RawPathParams::from_request_parts(parts, &()).await;
     let table = segments.ok().and_then(|segments| {

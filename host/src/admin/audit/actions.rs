@@ -1,4 +1,4 @@
-//! The table of audit actions: which request of the admin API is recorded under which name.
+//! The table of audit actions: the name under which each request of the admin API is recorded.
 
 use std::collections::BTreeSet;
 

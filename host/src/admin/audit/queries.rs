@@ -95,11 +95,11 @@ pub(super) async fn entries(
     .await
 }
 
-/// Returns the project of the resource with this id that an action changes. `None` if there is no such resource, if it
-/// belongs to no project, and for actions whose path or details name the project.
+/// Returns the project of the resource that an action changes, by the resource's id. `None` if there is no such
+/// resource, if it belongs to no project, and for actions whose path or details name the project.
 pub(super) async fn project_of(pool: &PgPool, action: &str, target: &str) -> Result<Option<String>, sqlx::Error> {
     let sql = match action.split_once('.') {
-        // The project into which a backup is restored can be another one.
+        // A backup can be restored into another project than its own.
         Some(("backup", act)) if act != "restore" => {
             "SELECT substring(target FROM '^project:(.*)$') FROM backups WHERE id = $1"
         }

@@ -40,11 +40,11 @@ impl RequestEntry {
         state.has_caller = true;
     }
 
-    /// Finds the project of the resource that the path names, and writes the entry with an unknown outcome. Call it
-    /// after [`Self::set_actor`] and before anything is changed.
+    /// Finds the project of the resource that the path names, and writes the entry with an unknown outcome. Call this
+    /// function after [`Self::set_actor`] and before anything is changed.
     ///
     /// # Errors
-    /// Fails if the entry can't be written. Then nothing may be changed.
+    /// Fails if the project can't be looked up or the entry can't be written. Then nothing may be changed.
     pub(in crate::admin) async fn begin(&self) -> ApiResult<()> {
         let (pool, mut entry) = {
             let state = self.0.lock();
@@ -68,7 +68,7 @@ impl RequestEntry {
     }
 
     /// Takes the outcome from the response, and returns a future that writes it. If the handler has reported that
-    /// nothing changed, the future removes the entry instead. For requests without a caller, it does nothing.
+    /// nothing changed, the future removes the entry instead. For requests without a caller, the future does nothing.
     pub(super) fn complete(&self, response: &Response) -> impl Future<Output = ()> + Send + use<> {
         let mut state = self.0.lock();
         let completed = state.has_caller.then(|| {
@@ -93,8 +93,8 @@ impl RequestEntry {
 }
 
 impl Drop for State {
-    /// If the client disconnects, the handler's future is dropped. It may already have changed something, so the entry
-    /// is completed as interrupted.
+    /// If the client disconnects, the handler's future is dropped. The handler may already have changed something, so
+    /// the entry is completed as interrupted.
     fn drop(&mut self) {
         if let (Some(intent), Ok(runtime)) = (self.intent.take(), tokio::runtime::Handle::try_current()) {
             let mut entry = self.entry.clone();
@@ -125,7 +125,8 @@ fn add_outcome(entry: &mut NewAuditEntry, response: &Response) {
             entry.project_id = Some(target.clone());
         }
     }
-    // Requests whose path names neither a project nor a resource of one name it in the details or as the target.
+    // The path may name neither a project nor a resource of a project. Then the details or the target can name the
+    // project.
     if entry.project_id.is_none() {
         let target = || entry.target.as_deref()?.strip_prefix("project:");
         entry.project_id = entry.details["projectId"].as_str().or_else(target).map(str::to_owned);

@@ -61,7 +61,7 @@ pub(super) async fn verify(token: &str, config: &AccessConfig, keys: &KeySet) ->
 }
 
 fn check_claims(token: &str, key: &VerifyingKey, config: &AccessConfig) -> jsonwebtoken::errors::Result<Claims> {
-    // The key determines the algorithm, not the token.
+    // The algorithm is that of the key, not the one that the token names.
     let mut validation = Validation::new(key.algorithm);
     validation.set_required_spec_claims(&["exp", "aud", "iss"]);
     validation.set_audience(&[&config.audience]);

@@ -30,7 +30,8 @@ pub(super) struct Authenticated {
 }
 
 impl AdminIdentity {
-    /// Returns the caller of a request. The first credential decides: if it is wrong, the request is refused.
+    /// Returns the caller of a request. Only the first of these credentials counts: the development token, the
+    /// assertion of Cloudflare Access, the cookie. If it is wrong, the request is refused.
     ///
     /// # Errors
     /// Returns 401 without a valid credential; `details.signIn` names the method by which the owner signs in. Returns
@@ -184,8 +185,8 @@ impl AdminIdentity {
         }
     }
 
-    /// Counts a failed sign-in, and records it unless a recent entry covers it: its kind and address, never the
-    /// credential.
+    /// Counts a failed sign-in, and records it unless a recent entry covers it. The entry contains the kind, the
+    /// address and the name of the account, if known, but never the credential.
     async fn record_failure(&self, address: IpAddr, kind: &'static str, actor: Option<String>) {
         metrics::counter!("atlashub_admin_sign_in_failures_total", "kind" => kind).increment(1);
         let Some(attempts) = self.attempts.count_failure(address, kind) else { return };

@@ -17,7 +17,7 @@ pub(super) static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetc
 pub(super) enum Credential {
     /// A header or a member of the body that browsers never add on their own.
     Explicit,
-    /// The browser adds it to every request.
+    /// A cookie or assertion that is added to every request of the browser.
     Ambient,
 }
 

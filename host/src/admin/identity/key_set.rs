@@ -98,7 +98,7 @@ impl KeySet {
             return Ok(key);
         }
         let mut refresh = self.refresh.lock().await;
-        // The previous holder of the lock may have fetched it.
+        // The previous holder of the lock may have fetched the key.
         if let Some(key) = self.cached(id, self.ages.fresh) {
             return Ok(key);
         }

@@ -78,7 +78,7 @@ pub async fn require_admin(State(state): State<AdminState>, request: Request, ne
         },
     };
     if let Some(cookie) = cookie {
-        // Signing out sets the cookie itself.
+        // The response to a sign-out already has this header, which removes the cookie.
         response.headers_mut().entry(header::SET_COOKIE).or_insert(cookie);
     }
     response

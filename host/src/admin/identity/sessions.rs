@@ -26,7 +26,7 @@ pub(super) type SessionHash = [u8; 32];
 pub(super) struct FoundSession {
     pub(super) hash: SessionHash,
     pub(super) expires_at: DateTime<Utc>,
-    /// Whether it was just extended, so that the cookie must be set again.
+    /// Whether the session was just extended, so that the cookie must be set again.
     pub(super) extended: bool,
 }
 
@@ -139,7 +139,7 @@ pub(super) async fn close(pool: &PgPool, hash: &SessionHash) -> Result<(), sqlx:
     Ok(())
 }
 
-/// Hashes the token with the value, so that changing the token ends every session.
+/// Hashes the development token together with the cookie's value, so that changing the token ends every session.
 fn session_hash(dev_token: &Secret, value: &str) -> SessionHash {
     let mut bytes = sha256(dev_token.expose().as_bytes()).to_vec();
     bytes.extend_from_slice(value.as_bytes());
@@ -158,8 +158,8 @@ pub(super) fn cookie_value(headers: &HeaderMap) -> Option<&str> {
         .map(|(_, value)| value)
 }
 
-/// Returns the header that sets the cookie. Its name does not begin with `__Host-`, because that would require https,
-/// which loopback does not have.
+/// Returns the header that sets the cookie. The cookie's name does not begin with `__Host-`, because that would require
+/// https, which loopback does not have.
 pub(super) fn set_cookie(value: &str, headers: &HeaderMap) -> Option<HeaderValue> {
     cookie(value, SESSION_SECONDS, headers)
 }

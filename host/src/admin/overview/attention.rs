@@ -160,7 +160,7 @@ pub(super) fn of_plugins(plugins: &[Plugin]) -> Vec<Attention> {
     let items = plugins.iter().filter_map(|plugin| {
         let reason = plugin.reason.as_deref().unwrap_or_default();
         let (kind, message) = match plugin.state {
-            // It is approved, and loads by itself.
+            // The plugin is approved, and is loaded once it is compiled.
             PluginState::Pending if plugin.compiling => return None,
             PluginState::Pending => {
                 (AttentionKind::PluginPending, format!("The plugin {} waits for your approval.", plugin.name))

@@ -28,7 +28,7 @@ pub struct SystemFacts {
     pub node_id: Uuid,
     pub data_dir: PathBuf,
     pub plugin_dir: PathBuf,
-    /// Free space, in percent, below which a disk counts as low. 0 disables this.
+    /// Free space, in percent, below which a disk counts as low. With 0, no disk counts as low.
     pub disk_low_percent: u8,
     pub configuration: Vec<ConfigurationVariable>,
 }

@@ -112,7 +112,7 @@ impl PasswordHasher {
         if let Ok(output) = tokio::time::timeout(MAX_YIELDING, &mut yielding).await {
             return output.map_err(ApiError::internal);
         }
-        // Other programs may keep the processor busy for as long as they like.
+        // Other programs may keep the processor busy for any length of time.
         *self.starved_at.lock() = Some(Instant::now());
         let permit = Arc::new(Mutex::new(permit.lock().take()));
         let output = tokio::select! {

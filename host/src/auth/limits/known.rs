@@ -17,7 +17,7 @@ type Generation = HashMap<Key, Vec<IpAddr>>;
 #[derive(Default)]
 pub(super) struct KnownAddresses(Mutex<Generations>);
 
-/// When `recent` is full, it replaces `older`. So accounts are forgotten that nobody has signed in to for long.
+/// When `recent` is full, it replaces `older`. So accounts to which nobody has signed in for long are forgotten.
 #[derive(Default)]
 struct Generations {
     recent: Generation,

@@ -4,11 +4,11 @@
 //! at the second step of a login is correct, so that only wrong ones count. Other attempts, such as sign-ups and
 //! changes of a password, are not refunded.
 //!
-//! Nobody can keep another user from logging in. While an account's limit is exceeded, addresses have turns at it
-//! (`turns`). Other limits, such as that on mails to an account, have no turns. An address from which the user has
-//! signed in lately (`known`) has its turn after five seconds, whatever other addresses do. Any other address has one
-//! within a minute while up to 2200 others attack the account, and by lot while more do. Each process counts on its
-//! own.
+//! Nobody can keep another user from logging in. While an account's limit is exceeded, addresses take turns at the
+//! account (`turns`). Other limits, such as that on mails to an account, have no turns. An address from which the user
+//! has signed in lately (`known`) has its turn after five seconds, whatever other addresses do. Any other address has a
+//! turn within a minute while up to 2200 others attack the account. While more attack, lots decide which addresses have
+//! turns. Each process counts on its own.
 
 mod buckets;
 mod known;

@@ -9,8 +9,8 @@
 //! from the others. Then lots decide who is in the queue: each stranger has one lot per [`LOT_LIFETIME`], and the
 //! lowest lots stay. An address that is known does not wait in the queue. Its turn comes after [`MIN_WAIT`].
 //!
-//! The memory is bounded, because every stranger in it has or had a turn of its own, and leaves at most [`KEPT`] and
-//! [`REST`] after it: at most about 4600 addresses per account.
+//! The memory is bounded to about 4600 addresses per account: every stranger in it has or had a turn of its own, and is
+//! removed at most [`KEPT`] plus [`REST`] after that turn.
 
 use std::{
     collections::HashMap,
@@ -23,9 +23,10 @@ use std::{
 const TURN_INTERVAL: Duration = Duration::from_millis(20);
 /// Time until the first possible turn of an address.
 const MIN_WAIT: Duration = Duration::from_secs(5);
-/// Maximum time until a turn. It leaves a user who obeys `Retry-After`, which is in whole seconds, enough of a minute.
+/// Maximum time until a turn. It is short enough that a user who obeys `Retry-After`, which is in whole seconds, has
+/// the turn within a minute.
 const MAX_WAIT: Duration = Duration::from_secs(50);
-/// How long a turn can be used after it has come.
+/// Time for which a turn can be used after it has come.
 const KEPT: Duration = Duration::from_secs(20);
 /// Time after its turn during which an address can't wait for another one.
 const REST: Duration = Duration::from_secs(20);
@@ -33,7 +34,7 @@ const LOT_LIFETIME: Duration = Duration::from_secs(20);
 /// Minimum time between two removals of turns that were not used.
 const REMOVAL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Who makes an attempt.
+/// The client that makes an attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client {
     pub(super) address: IpAddr,
@@ -65,7 +66,7 @@ impl Turns {
         Self { addresses: HashMap::new(), next_turn: now, next_removal: now, started_at: now, lots: RandomState::new() }
     }
 
-    /// Uses the client's turn if it has come. Otherwise returns how long to wait, for the turn or until asking again.
+    /// Uses the client's turn if it has come. Otherwise returns the time to wait, for the turn or until asking again.
     pub(super) fn take(&mut self, client: Client, now: Instant) -> Result<(), Duration> {
         self.remove_past(now);
         match self.addresses.get(&client.address).copied() {
@@ -79,7 +80,7 @@ impl Turns {
         }
     }
 
-    /// Gives the client a turn if there is one. Returns how long to wait, for the turn or until asking again.
+    /// Gives the client a turn if there is one. Returns the time to wait, for the turn or until asking again.
     fn enter(&mut self, client: Client, now: Instant) -> Duration {
         let earliest = now + MIN_WAIT;
         let (turn, lot) = match client.is_known {
@@ -109,7 +110,8 @@ impl Turns {
         })
     }
 
-    /// Takes the turn of the address with the highest lot away, if that lot is higher than the given one.
+    /// Takes away the turn of the address with the highest lot, if that lot is higher than the given one. Returns the
+    /// turn.
     fn turn_above(&mut self, lot: u64, earliest: Instant) -> Option<Instant> {
         let waiting = self.addresses.iter().filter_map(|(address, state)| match state {
             // An earlier turn would allow an address with a low lot more attempts than others.

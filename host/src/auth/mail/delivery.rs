@@ -103,7 +103,7 @@ impl Inner {
     /// Sends a mail once, when fewer than [`MAX_SENDING`] others are being sent. The error is `None` if the server did
     /// not respond in time.
     async fn attempt(&self, mail: &Message) -> Result<(), Option<lettre::transport::smtp::Error>> {
-        // The semaphore is never closed.
+        // This fails only if the semaphore is closed, which never happens.
         let _permit = self.sending.acquire().await;
         match tokio::time::timeout(self.attempt_timeout, self.transport.send(mail.clone())).await {
             Ok(sent) => sent.map(drop).map_err(Some),

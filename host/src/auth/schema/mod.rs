@@ -18,8 +18,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("0002_allow_magic_links.sql"),
     include_str!("0003_add_second_factors.sql"),
 ];
-/// The defaults, checks and indexes of the tables. Taking over a restored database removes them, because they could
-/// differ from these. If a migration adds one, add it here too.
+/// The defaults, checks and indexes of the tables. Taking over a restored database removes those of its tables, because
+/// they could differ from these. If a migration adds one, add it here too.
 const COMPLETION: &str = include_str!("completion.sql");
 /// Every table that the migrations create, and the one that records them.
 const TABLES: AuthTables = AuthTables { names: NAMES, marker: MARKER, users: "users" };

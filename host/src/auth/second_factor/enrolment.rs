@@ -102,7 +102,7 @@ pub(in crate::auth) async fn confirm(
             return Err(nothing_to_confirm());
         }
         // One of the sessions that ended may have requested a change while the statement ran. The factor is active, so
-        // the response must contain the recovery codes.
+        // the response must contain the recovery codes even if this fails.
         if let Err(error) = mailed_tokens::cancel_email_change(&state.database, project, user).await {
             tracing::error!(project, user, cause = error.cause(), "a change of an address was not cancelled");
         }

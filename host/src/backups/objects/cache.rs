@@ -21,7 +21,7 @@ pub(super) struct CachedHash {
     sha256: Vec<u8>,
 }
 
-/// The content of an object, and its type.
+/// The hash of an object's content, and its content type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KnownContent {
     pub(super) sha256: [u8; 32],
@@ -29,7 +29,8 @@ pub(super) struct KnownContent {
 }
 
 impl CachedHash {
-    /// Creates an entry. Returns `None` if the store did not report what is needed to recognize a changed object.
+    /// Creates an entry. Returns `None` if the store did not report the ETag or the time, which are needed to recognize
+    /// a changed object.
     pub(super) fn new(object: &ListedObject, content: KnownContent) -> Option<Self> {
         Some(Self {
             key: object.key.clone(),
@@ -41,7 +42,7 @@ impl CachedHash {
         })
     }
 
-    /// Returns the content of the object, or `None` if the object has changed.
+    /// Returns the hash and the type of the object's content, or `None` if the object has changed.
     pub(super) fn content_of(&self, object: &ListedObject) -> Option<KnownContent> {
         let is_unchanged = object.etag.as_deref() == Some(&self.etag)
             && object.size == self.size_bytes
@@ -110,6 +111,6 @@ pub(super) async fn remove_unseen(pool: &PgPool, project: &str, before: DateTime
 /// and a deadlock must not fail them.
 fn log_error<T>(project: &str, result: Result<T>) {
     if let Err(error) = result {
-        tracing::warn!(project, %error, "the hashes of backed-up objects could not be stored; they are computed again");
+        tracing::warn!(project, %error, "the cache of the hashes of backed-up objects could not be updated");
     }
 }

@@ -61,7 +61,7 @@ pub(super) struct ListEntry {
 #[serde(rename_all = "camelCase")]
 pub struct ManifestObjects {
     pub count: u64,
-    /// Total size of the objects.
+    /// Total size of the objects, in bytes.
     pub size_bytes: u64,
     /// SHA-256 of the list as it is stored, in hexadecimal.
     pub sha256: String,

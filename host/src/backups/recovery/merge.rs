@@ -9,8 +9,8 @@
 //! Missing keys and approvals count as revoked only if both databases belong to the same installation. On a new
 //! machine, the current database lacks all keys, and contains only default approvals.
 //!
-//! The restores that keep a project's previous database are carried over too. Otherwise nothing would list these
-//! databases.
+//! The restores that keep a project's previous database are carried over too. Without these rows, nothing would list
+//! the kept databases.
 
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -65,7 +65,7 @@ const KEPT_DATABASES: Merge = (
 /// Merges after which keys and approvals allow no more than in the current database. Keys and approvals that are
 /// missing in the current database are revoked. Applied only if both databases belong to the same installation.
 const CURRENT: [Merge; 2] = [
-    // Keys that were revoked since, or removed with their project, and keys that now expire earlier.
+    // Keys that were revoked since the backup, or removed with their project, and keys that now expire earlier.
     (
         "SELECT coalesce(jsonb_object_agg(k.id, k.expires_at), '{}')
          FROM api_keys k JOIN projects p ON p.id = k.project_id
@@ -75,7 +75,7 @@ const CURRENT: [Merge; 2] = [
              expires_at = least(k.expires_at, ($1 ->> k.id::text)::timestamptz)
          WHERE k.revoked_at IS NULL",
     ),
-    // Approvals that were changed or deleted since. Settings and secrets stay those of the backup.
+    // Approvals that were changed or deleted since the backup. Settings and secrets stay those of the backup.
     (
         "SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM plugin_approvals t WHERE revoked_at IS NULL",
         "UPDATE plugin_approvals a SET
@@ -163,7 +163,7 @@ pub(super) async fn apply(restored: &mut PgConnection, revocations: &Revocations
 
 async fn apply_all(restored: &mut PgConnection, merges: &[Merge], values: &[Value]) -> Result<(), sqlx::Error> {
     for ((_, apply), value) in merges.iter().zip(values) {
-        // The value is null if the current database has no such row.
+        // The value is null if the current database has no such row, or if it could not be read.
         if !value.is_null() {
             sqlx::query(*apply).bind(value).execute(&mut *restored).await?;
         }

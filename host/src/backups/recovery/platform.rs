@@ -51,7 +51,7 @@ pub struct RequiredKeys {
 }
 
 impl RequiredKeys {
-    /// Returns a key that sealed a value, and that the sealer does not have.
+    /// Returns the id of a key that sealed a value, and that the sealer does not have.
     async fn find_missing(&self, database: &mut PgConnection) -> Result<Option<KeyId>, sqlx::Error> {
         let found = secrets::find_keys(database, &self.columns).await?;
         Ok(found.into_iter().find(|key| !self.sealer.has_key(*key)))
@@ -127,7 +127,7 @@ pub async fn restore_platform(
     {
         let _ = transaction.rollback().await;
         let _ = restored.close().await;
-        // The missing key is the error to report. The next restore drops the database.
+        // If the database can't be dropped, only the missing key is reported. The next restore drops the database.
         let dropped = execute(&mut connection, format!("DROP DATABASE {} WITH (FORCE)", escape_identifier(&new))).await;
         if let Err(error) = dropped {
             tracing::warn!(database = new, %error, "the database of a refused restore could not be dropped");

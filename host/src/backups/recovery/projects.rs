@@ -100,7 +100,8 @@ pub async fn restore_project(
     };
     let restored: Result<RestoredProject, RecoveryError> = restored.await;
     if restored.is_err() {
-        // The error of the restore is the one to report. The next restore of the project drops the database.
+        // If the database can't be dropped, only the error of the restore is returned. The next restore of the project
+        // drops the database.
         if let Err(error) = restores.replacements.drop(&name).await {
             tracing::warn!(database = name, %error, "the database of a failed restore could not be dropped");
         }

@@ -60,7 +60,7 @@ impl BuiltInJob for RestoreJob {
     const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
     /// The number is low, because a restore puts as much load on the server as a dump.
     const MAX_RUNS: usize = 2;
-    /// A restore knows its target.
+    /// The row of the restore names the project.
     const NEEDS_PROJECT: bool = false;
 
     type Params = RestoreParams;
@@ -115,7 +115,8 @@ impl BuiltInJob for RestoreJob {
 }
 
 impl Restores {
-    /// Returns the failure, or that the project was deleted, which makes a restore fail at whatever it does.
+    /// Returns `ProjectDeleted` if the project was deleted, because that can cause any failure. Otherwise returns the
+    /// failure.
     async fn with_reason(&self, failure: RestoreFailure, project: &str) -> RestoreFailure {
         match queries::is_deleted(&self.platform, project).await {
             Ok(true) => RestoreFailure::ProjectDeleted,

@@ -55,7 +55,8 @@ impl ReplacedDatabases for Restores {
                 }
             }
         }
-        // After a failure, the rest waits for the next run. Otherwise, a run could repeat the failure endlessly.
+        // After a failure, the rest waits for the next run. If the run continued, it could repeat the failure
+        // endlessly.
         dropped.more = kept.len() as i64 == KEPT_DATABASES_PER_CALL && dropped.count == kept.len() as u64;
         Ok(dropped)
     }

@@ -46,7 +46,7 @@ pub(super) async fn check(services: &Services, connection: &mut PgConnection, re
             report.note(
                 "projects",
                 format!(
-                    "{}: `serve` removes these unless it is working on them; if none is running, start it",
+                    "{}: `serve` removes these unless it is working on them; if no server is running, start one",
                     list.join(", ")
                 ),
             );

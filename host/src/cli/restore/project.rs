@@ -116,7 +116,7 @@ impl<'a> Projects<'a> {
     }
 
     /// Restores every project that is ready, and reports those that failed. Tries older backups if the newest can't be
-    /// restored, unless it only needs another master key.
+    /// restored, unless the newest needs another master key.
     pub(super) async fn restore_all(&self) -> Result<ExitCode, CommandError> {
         let mut failed = 0;
         for project in self.all.iter().filter(|project| project.state == ProjectState::Ready) {

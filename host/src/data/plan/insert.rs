@@ -66,10 +66,10 @@ pub fn plan_insert<'p>(
 
 /// Groups the rows so that they are inserted in the order of the request, if possible.
 ///
-/// The ids that Postgres generates follow this order. So rows with different keys are listed in one group. An upsert
-/// that merges needs a group for each set of keys, because it updates only the columns sent; there, each run of
-/// consecutive rows with the same keys is a group, and so it is if there are too many values to list. If there are also
-/// too many runs, all rows with the same keys are one group.
+/// The ids that Postgres generates follow this order. So rows with different keys are listed in one group, with two
+/// exceptions: there are too many values to list, or the request is an upsert that merges. A merge updates only the
+/// columns sent, so it needs a group for each set of keys. In both cases, each run of consecutive rows with the same
+/// keys is a group. If there are too many runs, all rows with the same keys are one group.
 fn plan_groups<'p>(table: &'p Table, request: &'p InsertRequest<'_>) -> ApiResult<Vec<InsertGroup<'p>>> {
     let key_sets = key_sets(table, &request.rows)?;
     if key_sets.len() == 1 {

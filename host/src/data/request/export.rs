@@ -51,7 +51,7 @@ impl ExportRequest {
     /// Parses the texts of a selection. Without `select`, all columns are selected.
     ///
     /// # Errors
-    /// Returns `invalid_request` or `unknown_operator` if a text is invalid. The detail `field` names it.
+    /// Returns `invalid_request` or `unknown_operator` if a text is invalid. The detail `field` names the text.
     pub fn parse(selection: RowSelection<'_>) -> ApiResult<Self> {
         let RowSelection { filter, order, select } = selection;
         let conditions = parsed(ExportField::Filter, filter, |filter| {

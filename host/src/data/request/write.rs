@@ -27,9 +27,9 @@ pub enum Returning {
 /// The treatment of an existing row by an upsert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution {
-    /// Update it with the values sent.
+    /// Update the row with the values sent.
     Merge,
-    /// Leave it unchanged.
+    /// Leave the row unchanged.
     Ignore,
 }
 

@@ -131,7 +131,7 @@ impl SchemaCache {
     }
 
     /// Lets the next request check the project's schemas, because SQL may have changed them. Unlike [`Self::forget`],
-    /// this keeps them for the comparison with the new ones.
+    /// this function keeps the schemas for the comparison with the new ones.
     pub fn expire(&self, project: &str) {
         if let Some(entry) = self.projects.get(project) {
             entry.expire();
@@ -143,7 +143,8 @@ impl SchemaCache {
         self.projects.remove(project);
     }
 
-    /// Returns the cached schema if it was checked less than `max_age` ago or has not changed, and loads it otherwise.
+    /// Returns the cached schema if it was checked less than `max_age` ago, has not changed, or can't be checked.
+    /// Otherwise loads the schema.
     ///
     /// The callers box the future, because few requests check the schema and need its space.
     async fn check(
@@ -160,7 +161,7 @@ impl SchemaCache {
                 return Ok(schema);
             }
             let version = fingerprint(&self.pools, project).await;
-            // This is set after a failure too, so that not every request waits for a check during an outage.
+            // The time is set after a failure too, so that not every request waits for a check during an outage.
             entry.set_checked(started, expirations);
             match version {
                 Ok(version) if version == schema.version => return Ok(schema),
@@ -243,8 +244,8 @@ impl Entry {
         self.checked_at.store(EXPIRED, Ordering::SeqCst);
     }
 
-    /// Stores the time of a check. `expirations` is their number at its start: if the schemas expired during the check,
-    /// it may not have seen the change, so they stay expired.
+    /// Stores the time of a check. `expirations` is the number of expirations at the start of the check. If the schemas
+    /// expired during the check, the check may not have seen the change, so they stay expired.
     fn set_checked(&self, started: u64, expirations: u64) {
         self.checked_at.store(started, Ordering::SeqCst);
         if self.expirations.load(Ordering::SeqCst) != expirations {

@@ -1,4 +1,4 @@
-//! Tests with random requests that no text of a client reaches the SQL outside of quotes and parameters.
+//! Tests, with random requests, that no text of a client reaches the SQL outside of quotes and parameters.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;

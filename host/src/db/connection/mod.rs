@@ -87,8 +87,8 @@ impl Connection {
     }
 
     /// Cancels the statement that Postgres is running, because the rest of its rows is not read. Postgres may already
-    /// run a later statement, so [`Self::was_interrupted`] applies to all of them. No new statement uses the
-    /// connection.
+    /// run a later statement, so [`Self::was_interrupted`] applies to all statements in flight. No new statement uses
+    /// the connection.
     pub(super) fn interrupt(&self, server: &ServerAddress) {
         self.retired.store(true, Ordering::Relaxed);
         self.interrupted.store(true, Ordering::Relaxed);
@@ -115,7 +115,8 @@ impl Connection {
         self.writes_in_flight.load(Ordering::Relaxed) > 0
     }
 
-    /// Returns the time since the last response. On a busy connection, this is how long the oldest statement has run.
+    /// Returns the time since the last response. On a busy connection, this is the time for which the oldest statement
+    /// has run.
     pub(super) fn ms_since_progress(&self) -> u64 {
         self.now_ms().saturating_sub(self.progress_at.load(Ordering::Relaxed))
     }
@@ -282,9 +283,9 @@ impl Connection {
         }
     }
 
-    /// Prepares a statement in a task of its own, which continues when the caller stops waiting. Otherwise, the
-    /// library would not know the statement's name, and Postgres would keep the statement until the connection is
-    /// closed.
+    /// Prepares a statement in a task of its own, which continues when the caller stops waiting. If preparing ended
+    /// then, the library would not know the statement's name, and Postgres would keep the statement until the
+    /// connection is closed.
     async fn prepare_uncached(self: &Arc<Self>, statement: &Statement) -> Result<Prepared, DbError> {
         let (connection, text, cacheable) = (Arc::clone(self), statement.text.clone(), statement.cacheable);
         let preparing = tokio::spawn(async move {

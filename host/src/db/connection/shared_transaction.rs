@@ -24,8 +24,8 @@ use crate::db::{
     writes::{Apart, FailedWrite, NoResults, WrittenRows},
 };
 
-/// Time for which a statement waits for a lock. While it waits, it holds up the other statements, and locks rows that
-/// these have changed.
+/// Time for which a statement waits for a lock. While it waits, it holds up the other statements, and the rows that
+/// these have changed stay locked.
 const LOCK_TIMEOUT: &str = "20ms";
 
 /// Time for which a statement may be prepared. Preparing waits for changes of the table's definition.
@@ -45,7 +45,7 @@ pub(in crate::db) struct UserRead<'a> {
     pub(in crate::db) rows: &'a mut dyn RowSink,
 }
 
-/// Discards the rows of claims and of the markers of a shared transaction. Only [`END_SHARED`] returns one.
+/// Discards the rows of claims and of the markers of a shared transaction. Only [`END_SHARED`] returns a row.
 #[derive(Clone)]
 struct NoRows;
 
@@ -118,7 +118,7 @@ impl Connection {
 
     async fn prepare_together(self: &Arc<Self>, statements: &[Statement]) -> Result<Vec<Prepared>, NoResults> {
         let mut prepared = Vec::<Prepared>::with_capacity(statements.len());
-        // The positions of different texts. Those of many users are the same two.
+        // The positions of the different texts. The statements of many users have the same two texts.
         let mut different = Vec::<usize>::new();
         for (position, statement) in statements.iter().enumerate() {
             let is_same = |earlier: &&usize| Arc::ptr_eq(&statements[**earlier].text, &statement.text);
@@ -192,7 +192,7 @@ impl Connection {
     }
 }
 
-/// Returns how to send a statement again that failed in a shared transaction. If it waited for a lock, it needs a
+/// Returns how a statement that failed in a shared transaction must be sent again. If it waited for a lock, it needs a
 /// connection of its own, so that others don't wait behind it. There are few of these connections, so other failures,
 /// which come at once, don't need one.
 fn apart(error: &DbError) -> Apart {

@@ -60,7 +60,7 @@ impl DumpPrograms {
     /// Returns a `pg_dump` for a server of this major version.
     pub(in crate::db) async fn find(&self, server_major: u32) -> Result<DumpProgram, DumpError> {
         if let Some(program) = self.cache.lock().get(&server_major)
-            // An upgrade may have removed it.
+            // An upgrade may have removed the program.
             && program.path.is_file()
         {
             return Ok(program.clone());

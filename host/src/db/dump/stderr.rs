@@ -71,7 +71,8 @@ pub(in crate::db) fn is_disconnection(line: &str) -> bool {
     if line.contains("ERROR:") {
         return false;
     }
-    // An error of severity FATAL ends a session. Postgres also refuses a login with it, which can be permanent.
+    // An error of severity FATAL ends a session. Postgres also uses this severity when it refuses a login, and such a
+    // refusal can be permanent.
     let ends_session = line.contains("FATAL:") && !line.contains("connection to server");
     ends_session || DISCONNECTIONS.iter().any(|part| line.contains(part))
 }

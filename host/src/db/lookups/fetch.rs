@@ -17,7 +17,7 @@ const MAX_USERS: usize = 16;
 /// lookup is sent again, alone. Longer than the time after which the connection is retired.
 const MAX_DURATION: Duration = Duration::from_millis(300);
 
-/// What the statement of a lookup needs.
+/// The values that the statement of a lookup needs.
 #[derive(Clone)]
 pub(in crate::db) struct Lookup {
     key: LookupKey,

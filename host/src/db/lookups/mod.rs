@@ -58,7 +58,8 @@ impl Default for LookupTimeouts {
     }
 }
 
-/// The lookups of one project and role, by shape. `K` is what the statement of a lookup needs, `R` its result.
+/// The lookups of one project and role, by shape. `K` are the values that the statement of a lookup needs, `R` is its
+/// result.
 pub(super) struct Lookups<K, R> {
     state: Mutex<State<K, R>>,
     timeouts: LookupTimeouts,
@@ -72,7 +73,7 @@ struct State<K, R> {
     paused: Pauses<ShapeName>,
 }
 
-/// What lookups of the same shape have in common.
+/// The properties that lookups of the same shape have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ShapeName {
     /// Text of the statement.
@@ -215,8 +216,8 @@ impl<K: Clone, R> Lookups<K, R> {
         drop(released);
     }
 
-    /// Sends a batch and distributes its results. Returns the leader's. If the batch failed, lookups of its shape
-    /// pause, and the result is `None`.
+    /// Sends a batch and distributes its results. Returns the leader's result. If the batch failed, lookups of its
+    /// shape pause, and the result is `None`.
     async fn lead<E, T>(
         &self,
         shape: &ShapeName,

@@ -65,10 +65,10 @@ pub(super) struct OpenArchive<S> {
     pub(super) rest: S,
 }
 
-/// What is done with the rest of an archive whose head is invalid.
+/// The treatment of the rest of an archive whose head is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterInvalidHead {
-    /// It is read, because the caller compares the SHA-256 of the whole archive.
+    /// The rest is read, because the caller compares the SHA-256 of the whole archive.
     ReadToEnd,
     Stop,
 }
@@ -101,8 +101,8 @@ impl Restorer {
         let mut archive = self.open_for_project(archive, AfterInvalidHead::ReadToEnd).await?;
         let loaded = self.load_opened(target, &mut archive).await;
         if loaded.as_ref().is_err_and(RestoreError::is_of_content) {
-            // The SHA-256 of the archive is known only at its end. If it differs from the manifest, that is the error
-            // to report.
+            // The SHA-256 of the archive is known only at its end. If it differs from the manifest, the caller reports
+            // this difference instead of the error.
             read_to_end(&mut archive.rest).await?;
         }
         loaded
@@ -193,8 +193,8 @@ impl Restorer {
         Ok(client)
     }
 
-    /// Reads the head of an archive that is restored into a project. Refuses dumps of platform databases, because a
-    /// project's keys can read all its tables.
+    /// Reads the head of an archive that is restored into a project. Refuses dumps of platform databases, because the
+    /// project's keys could read all tables of the dump.
     async fn open_for_project<'a, A>(
         &self,
         archive: Archive<'a, A>,

@@ -120,7 +120,7 @@ impl Restorer {
         };
         let _ = connection.close().await;
         let loaded = match removed.map_err(RestoreError::from_administration) {
-            // The error of the load is the one to report.
+            // If loading failed too, only the error of loading is returned.
             Err(error) if loaded.is_ok() => Err(error),
             Err(error) => {
                 tracing::warn!(%role, %error, "the role of a failed restore could not be removed");
@@ -135,7 +135,7 @@ impl Restorer {
     }
 }
 
-/// Converts an error of creating the tables. It says nothing about the archive.
+/// Converts an error of creating the tables. Such an error says nothing about the archive.
 fn migration_failed(error: MigrationError) -> RestoreError {
     match error {
         MigrationError::Failed { cause, .. } | MigrationError::Database(cause) => {

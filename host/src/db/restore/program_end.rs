@@ -130,7 +130,7 @@ pub(super) async fn ended_leniently(child: &mut Child) -> Result<Vec<FailedEntry
     let (mut failed, mut entry, mut problem) = (Vec::<FailedEntry>::new(), None, None);
     let mut is_complete = false;
     while let Some(line) = lines.next().await {
-        // The last line, unless the program gave up.
+        // The last line, unless the program ended early.
         is_complete = line.starts_with("pg_restore: warning: errors ignored on restore: ");
         entry = entry_id(&line).or(entry);
         if !line.starts_with("pg_restore: error: ") {

@@ -84,8 +84,8 @@ impl Restorer {
         // The streams are fused, because both reading the head and reading the rest may poll them after their end.
         let mut bytes = archive.bytes.fuse();
         let (first, begin) = read_begin(&mut bytes).await?;
-        // An archive can be read by the version that wrote it and by newer versions. `pg_restore` refuses what is no
-        // archive, after which it is read completely.
+        // An archive can be read by the version that wrote it and by newer versions. `pg_restore` refuses bytes that
+        // are no archive. They are then read completely.
         let dump_major = archive
             .dump_version
             .and_then(|version| parse_major(&format!("(PostgreSQL) {version}")))
@@ -170,7 +170,7 @@ impl Restorer {
         scratch::remove_by_name(&self.server, name).await
     }
 
-    /// Waits until dropped scratch databases are removed. Call it before the process exits.
+    /// Waits until dropped scratch databases are removed. Call this function before the process exits.
     pub async fn wait_for_cleanup(&self) {
         self.server.removals.close();
         self.server.removals.wait().await;

@@ -11,14 +11,14 @@
 //!   flight.
 //! - If a batch fails, requests with the same cause share nothing for a while ([`Pauses`]).
 //!
-//! A caller can stop waiting at any moment, because its future is dropped. No request waits for it:
+//! A caller can stop waiting at any moment, because its future is dropped. No request waits for such a caller:
 //!
 //! - A flight ends when it is dropped. The future that waits for its response owns it, so it ends in any case.
 //! - A waiting request whose caller is gone is discarded when a flight ends.
 //! - The turn of a leader contains its flight and its followers. If nobody receives the turn, both are dropped: the
 //!   flight ends, and the followers are sent alone.
-//! - If the sender of a request's turn is dropped, the caller sends the request alone. So a leader drops it only for
-//!   requests that it has not sent, or that can be sent twice.
+//! - If the sender of a request's turn is dropped, the caller sends the request alone. So a leader drops the sender
+//!   only for requests that it has not sent, or that can be sent twice.
 //!
 //! Deliberately absent: how a batch is sent, and what its requests do after a failure (`lookups`, `writes`).
 

@@ -24,7 +24,7 @@ impl<C: Hash + Eq> Pauses<C> {
 
     /// Returns whether requests with this cause share nothing at present.
     pub(in crate::db) fn contains(&mut self, cause: &C, now: Instant) -> bool {
-        // Usually there are none. Then the cause is not hashed.
+        // Usually there are no pauses. Then the cause is not hashed.
         if self.ends.is_empty() {
             return false;
         }

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::timeout};
 
-/// Refers to a queue. Each flight keeps one, to let the next requests be sent when it ends.
+/// Refers to a queue. Each flight keeps such a reference, to let the next requests be sent when the flight ends.
 pub(in crate::db) trait QueueHandle: Sized {
     /// Number of flights at which further requests wait.
     const MAX_FLIGHTS: usize;
@@ -15,10 +15,10 @@ pub(in crate::db) trait QueueHandle: Sized {
     /// Maximum number of requests in a batch.
     const MAX_BATCH: usize;
 
-    /// What a waiting request passes to its leader.
+    /// The value that a waiting request passes to its leader.
     type Request;
 
-    /// What a leader passes to its followers.
+    /// The value that a leader passes to each of its followers.
     type Outcome;
 
     /// Locks the queue and changes it. Returns `None` if the queue no longer exists. An idle queue may be removed.

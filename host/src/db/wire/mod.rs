@@ -13,7 +13,8 @@
 //! fast.
 //!
 //! **Shared transactions.** In the same way, the stream makes one transaction of several statements: those between the
-//! statements [`BEGIN_SHARED`] and [`END_SHARED`]. They are writes, or reads of several users, each after its claims.
+//! statements [`BEGIN_SHARED`] and [`END_SHARED`]. They are writes, or reads of several users, each after the claims of
+//! its user.
 //!
 //! Source: PostgreSQL documentation, "Message Formats" and "Pipelining". Every message is a type byte, its length as 4
 //! bytes (which includes these 4), and its content. Only the client's first message has no type byte.

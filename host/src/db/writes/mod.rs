@@ -8,10 +8,11 @@
 //!   transaction runs in a task of its own, which continues if the leader's caller stops waiting.
 //! - If a statement of a shared transaction fails, Postgres undoes all of them. Then each write is sent again, alone,
 //!   so that an error is always that of the write itself. Statements with the text of the failed one share no
-//!   transaction for a while. If several transactions fail within that time, no statement does.
+//!   transaction for a while. If several transactions fail within that time, no statement shares a transaction for a
+//!   while.
 //! - If the connection is lost, it is not known whether Postgres committed. Then each write fails, and none is sent
 //!   again.
-//! - A shared transaction does not wait for locks for long. It is undone. Then the write that needs the lock waits on a
+//! - A shared transaction that waits for a lock is soon undone. Then the write that needs the lock waits on a
 //!   connection of its own, so that it holds up no other.
 //!
 //! Within a shared transaction, a write sees the writes before it, as if these had been committed. `now()` is the same
@@ -42,8 +43,9 @@ const MAX_FLIGHTS: usize = 2;
 /// Maximum number of writes in one transaction.
 const MAX_BATCH: usize = 32;
 
-/// Number of shared transactions that must fail within the time of a pause for all writes to pause. Otherwise, writes
-/// that fail with ever new texts, each with other columns, would undo those of others again and again.
+/// Number of shared transactions that must fail within the time of a pause for all writes to pause. Without this
+/// number, writes that fail with ever new texts, each with other columns, would undo the writes of others again and
+/// again.
 const MAX_FAILURES: usize = 3;
 
 /// Timeouts of writes that share transactions.
@@ -123,7 +125,7 @@ pub(super) enum Outcome<R> {
     Unknown,
 }
 
-/// How to send a write alone.
+/// The way in which a write is sent alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Apart {
     /// Other statements may follow it on its connection, and wait for it.
@@ -132,7 +134,7 @@ pub(super) enum Apart {
     Yes,
 }
 
-/// Why a shared transaction has no results.
+/// The reason why a shared transaction has no results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoResults {
     /// Nothing was changed. `failed` is `None` if it was none of the writes that failed.
@@ -149,7 +151,7 @@ pub(super) struct FailedWrite {
     pub(super) apart: Apart,
 }
 
-/// The outcome of a shared transaction is not known, because the connection was lost.
+/// The error that the outcome of a shared transaction is not known, because the connection was lost.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection was lost while several writes shared a transaction")]
 pub(super) struct UnknownOutcome;
@@ -220,7 +222,7 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
         match waiter.wait(self.timeouts.join, || self.clone()).await {
             Waited::Turn(turn) => Some(turn),
             Waited::Released => None,
-            // Only the outcome of the leader's transaction tells whether the write was made.
+            // Only the outcome of the leader's transaction shows whether the write was made.
             Waited::Taken(turn) => turn.await.ok(),
         }
     }
@@ -261,7 +263,7 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
     }
 
     /// Stops statements with these texts from sharing transactions for a while, after a shared transaction was undone.
-    /// If several were undone, stops all. Writes that already wait are sent alone.
+    /// If several were undone, stops all statements from sharing. Writes that already wait are sent alone.
     fn pause(&self, texts: &[Arc<str>]) {
         let now = Instant::now();
         let until = now + self.timeouts.pause;
@@ -305,7 +307,7 @@ impl<W: Write + Clone, R: Send + 'static> Writes<W, R> {
     }
 }
 
-/// The turns of writes that were sent. Those that remain when it is dropped learn that the outcome is unknown.
+/// The turns of writes that were sent. When this value is dropped, the remaining turns get an unknown outcome.
 struct SentTurns<W, R>(Vec<TurnSender<Arc<Writes<W, R>>>>);
 
 impl<W, R> Drop for SentTurns<W, R> {

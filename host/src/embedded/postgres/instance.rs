@@ -235,7 +235,7 @@ fn arguments(cluster: &std::path::Path, port: Port, settings: &PostgresSettings)
         "password_encryption=scram-sha-256".to_owned(),
         // This is small enough for a Raspberry Pi that also runs other programs.
         "shared_buffers=128MB".to_owned(),
-        // For the short statements of an API, compiling a plan takes longer than it saves.
+        // For the short statements of an API, compiling a plan takes more time than it saves.
         "jit=off".to_owned(),
         "shared_preload_libraries=".to_owned(),
         "timezone=UTC".to_owned(),

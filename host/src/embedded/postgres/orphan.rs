@@ -15,8 +15,8 @@ use nix::{
 use super::{cluster, log::log_file};
 use crate::embedded::{EmbeddedError, data_folder::DataFolder};
 
-/// Timeout of a fast shutdown, which writes a checkpoint. An immediate shutdown follows. It loses no data either, but
-/// the next start has to replay the log.
+/// Timeout of a fast shutdown, which writes a checkpoint. An immediate shutdown follows. An immediate shutdown loses no
+/// data either, but the next start has to replay the log.
 const FAST_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 const IMMEDIATE_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(15);
 

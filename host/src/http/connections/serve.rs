@@ -177,7 +177,7 @@ async fn close(io: &mut ConnectionIo, registration: &Registration) {
             }
         }
         CloseReason::WriteTimeout => {
-            // Otherwise the system would keep the unread response, and try to send it for many minutes.
+            // Without this, the system would keep the unread response, and try to send it for many minutes.
             if let Err(error) = io.stream.set_zero_linger() {
                 tracing::debug!(%error, "a connection could not be reset");
             }

@@ -108,7 +108,7 @@ pub fn json_syntax_error(error: &serde_json::Error) -> String {
     }
 }
 
-/// Decodes a node. `again` returns a copy of it, to find the cause of an error that has no path.
+/// Decodes a node. `again` returns a copy of the node, to find the cause of an error that has no path.
 fn decode<T: DeserializeOwned>(node: Node, again: impl FnOnce() -> Option<Node>) -> Result<T, DecodeError> {
     T::deserialize(node).map_err(|error| match again() {
         Some(Node::Object(members)) if !error.is_located() && members.len() <= MAX_LOCATED_MEMBERS => {

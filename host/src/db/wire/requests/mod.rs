@@ -57,7 +57,7 @@ pub(in crate::db) fn is_not_run(error: &DbError) -> bool {
 /// A request consists of the messages up to a Sync, or of one Query. The Sync of a joined request is removed. A
 /// response ends with ReadyForQuery, which is missing from the response to a joined request and is inserted there.
 /// Postgres can respond before it receives the Sync, for example if it rejects a value. So a request is registered with
-/// its Bind or Close, before the last byte of that is written.
+/// its Bind or Close, before the last byte of this message is written.
 ///
 /// Requests that copy rows into a table contain two Syncs, so connections that do so must not set claims.
 ///
