@@ -15,7 +15,7 @@ pub(in crate::transfers::imports) enum JsonShape {
 enum State {
     /// Before the array, or between lines.
     Start,
-    /// Before an item. After a comma, there must be one.
+    /// Before an item. After a comma, there must be an item.
     BeforeItem {
         after_comma: bool,
     },
