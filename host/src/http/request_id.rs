@@ -86,8 +86,8 @@ impl LimitLog {
         Self(Mutex::new(LimitLogState { logged_at: None, suppressed: 0 }))
     }
 
-    /// Returns the number of requests since the last warning that were not logged, or `None` if this one is not logged
-    /// either.
+    /// Returns the number of requests since the last warning that were not logged as a warning, or `None` if the
+    /// current request is not logged as one either.
     fn admit(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock();
         if state.logged_at.is_some_and(|at| now.saturating_duration_since(at) < LIMIT_LOG_INTERVAL) {

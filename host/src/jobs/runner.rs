@@ -1,4 +1,4 @@
-//! The interface to what executes runs: plugins, and jobs that the server executes itself.
+//! The interface to the code that executes runs: plugins, and the jobs that the server executes itself.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -38,7 +38,7 @@ pub trait JobRunner: Send + Sync + 'static {
         None
     }
 
-    /// Returns whether all jobs of the plugin work in a project. A job without a project can't run then.
+    /// Returns whether all jobs of the plugin work in a project. If so, a job without a project can't run.
     fn needs_project(&self, _plugin: &str) -> bool {
         false
     }

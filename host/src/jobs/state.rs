@@ -36,7 +36,8 @@ impl Runs {
         }
     }
 
-    /// Ends all log streams. Called when the process shuts down, because a stream would otherwise keep it alive.
+    /// Ends all log streams. Called when the process shuts down, because a stream would otherwise keep the process
+    /// alive.
     pub fn close_log_streams(&self) {
         self.closing.cancel();
     }

@@ -153,7 +153,7 @@ pub(super) async fn send_message(
     message: &Message,
     recipient: Option<&str>,
 ) -> Result<Sent, ChannelError> {
-    // Checked when stored, but the rules may have changed since then.
+    // The settings were checked when they were stored, but the rules may have changed since then.
     let (settings, _) =
         settings::check(kind, stored, &state.egress).map_err(|error| ChannelError::never(error.message()))?;
     channels::send(&settings, message, recipient, state).await

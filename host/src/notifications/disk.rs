@@ -27,7 +27,7 @@ impl DiskWatch {
         Self { folder, threshold_percent, platform: state.platform.clone(), notifier: state.notifier.clone() }
     }
 
-    /// Checks every five minutes.
+    /// Checks the free space every five minutes.
     pub(super) async fn watch(self) {
         let mut ticks = tokio::time::interval(CHECK_INTERVAL);
         loop {
@@ -39,15 +39,15 @@ impl DiskWatch {
         }
     }
 
-    /// Checks once.
+    /// Checks the free space once.
     ///
     /// # Errors
     /// Fails if the free space can't be read, or if Postgres can't be reached.
     pub async fn check_now(&self) -> anyhow::Result<()> {
         let folder = self.folder.clone();
         let space = tokio::task::spawn_blocking(move || space_of(&folder)).await??;
-        // Identified by disk, not by folder: nodes can share a disk, and folders on different nodes can have the same
-        // path.
+        // The condition names the disk, not the folder: nodes can share a disk, and folders on different nodes can have
+        // the same path.
         let condition = format!("diskLow:{:x}", space.id);
         let is_known = queries::condition_exists(&self.platform, &condition).await?;
         match detect_change(space.free_percent(), f64::from(self.threshold_percent), is_known) {

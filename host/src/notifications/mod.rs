@@ -1,10 +1,10 @@
 //! Notifications: messages to the owner, by Discord, e-mail or a signed webhook.
 //!
 //! Other slices pass a [`Notification`] to the [`Notifier`], which never waits and never fails. A task writes it into
-//! an outbox in the platform database, with one row for each channel that subscribes to its event; equal notifications
-//! are merged there. A second task delivers due rows. Each channel is served by one node at a time and independently of
-//! the others, so that a slow channel does not delay the others. Failed deliveries are retried with growing delays, up
-//! to a limit. The last error is stored with the channel.
+//! an outbox in the platform database, with one row for each channel that subscribes to the notification's event; equal
+//! notifications are merged there. A second task delivers due rows. Each channel is served by one node at a time and
+//! independently of the others, so that a slow channel does not delay the others. Failed deliveries are retried with
+//! growing delays, up to a limit. The last error is stored with the channel.
 //!
 //! Deliberately absent: knowledge of jobs, plugins or backups; `app` turns their events into notifications. Public
 //! webhook URLs need no entry in the allowlist, because the owner entered them; private addresses do.

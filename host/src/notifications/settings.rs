@@ -240,7 +240,7 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
     })
 }
 
-/// Returns the port of an SMTP server that does not name one.
+/// Returns the default port of an SMTP server with this encryption.
 fn default_port(tls: Option<SmtpTls>) -> u16 {
     if tls == Some(SmtpTls::Tls) { 465 } else { 587 }
 }

@@ -47,7 +47,7 @@ impl ObjectStore {
             self.client().create_bucket().bucket(bucket).set_create_bucket_configuration(location).send().await;
         match response.map_err(|error| StoreError::from_sdk("CreateBucket", error)) {
             Ok(_) => Ok(()),
-            // Another process created it. If this client can't see it, it belongs to another owner.
+            // Another process created the bucket. If this client can't see the bucket, it belongs to another owner.
             Err(StoreError::Refused { status: 409, .. }) if self.bucket_exists(bucket).await? => Ok(()),
             Err(error) => Err(error),
         }

@@ -73,7 +73,7 @@ impl ObjectStore {
         &self.0.internal
     }
 
-    /// Returns whether requests stay on this machine. The store is then the embedded one, or a proxy.
+    /// Returns whether the endpoint is on this machine. It is then a local store, such as the embedded one, or a proxy.
     pub(super) fn is_on_this_machine(&self) -> bool {
         self.0.is_on_this_machine
     }

@@ -67,7 +67,8 @@ impl StoreError {
         matches!(self, Self::Refused { status: 401 | 403, code, .. } if code != "RequestTimeTooSkewed")
     }
 
-    /// Returns whether the token of a page may be the reason, and not the access key or the clock.
+    /// Returns whether the continuation token of a list may be the reason for the error. The access key and the clock
+    /// are other reasons.
     pub fn may_refuse_token(&self) -> bool {
         match self {
             Self::Refused { status, .. } => !matches!(status, 401 | 403),
@@ -138,7 +139,7 @@ impl From<StoreError> for ApiError {
             StoreError::Full { .. } => Self::new(Code::Unavailable, "The object store has no space left.")
                 .with_hint("Add space to the object store, or remove files.")
                 .with_cause(error),
-            // No client can cause this, and it ends without a change of the program.
+            // Not an internal error: the store's configuration or a clock is wrong, not the program.
             StoreError::Refused { status: 401 | 403, .. } => Self::new(
                 Code::Unavailable,
                 "The object store refuses the requests of AtlasHub: its access key or its clock is wrong.",

@@ -122,7 +122,7 @@ impl ObjectStore {
         }
     }
 
-    /// Removes one object if it has this ETag. Succeeds if it does not exist.
+    /// Removes one object if it has this ETag; without an ETag, removes it in any case. Succeeds if it does not exist.
     ///
     /// Not every store supports the condition; see docs/OPERATIONS.md. Check the object first.
     ///

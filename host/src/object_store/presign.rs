@@ -19,7 +19,7 @@ pub struct SignedRequest {
 #[derive(Debug, Clone, Copy)]
 pub struct PutConditions<'a> {
     pub content_type: &'a str,
-    /// Exact number of bytes.
+    /// Exact number of bytes. `None` allows any number.
     pub content_length: Option<i64>,
     pub if_exists: IfExists,
 }

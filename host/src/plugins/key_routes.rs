@@ -28,7 +28,7 @@ pub(crate) async fn list_trusted_keys(
 
 /// Trust a key
 ///
-/// Plugins signed with it still need approval, unless they were approved before.
+/// Plugins signed with the key still need approval, unless they were approved before.
 #[utoipa::path(post, path = "/admin/v1/trusted-keys", tag = "plugins", request_body = AddTrustedKey,
     responses((status = 201, body = TrustedKey), (status = 400, body = ErrorBody), (status = 409, body = ErrorBody)))]
 pub(crate) async fn add_trusted_key(
@@ -42,7 +42,7 @@ pub(crate) async fn add_trusted_key(
 
 /// Revoke a key permanently
 ///
-/// Plugins signed with it are unloaded, and their runs are stopped. The key of AtlasHub's own plugins needs a
+/// Plugins signed with the key are unloaded, and their runs are stopped. The key of AtlasHub's own plugins needs a
 /// confirmation.
 #[utoipa::path(
     delete,

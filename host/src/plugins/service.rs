@@ -81,7 +81,8 @@ impl Plugins {
         self.0.slots.lock().await.by_name.get(name)?.refusal().map(Refusal::text)
     }
 
-    /// Lists the plugins in the binary and in the plugin folder by name. A plugin with only an approval is missing.
+    /// Lists the plugins in the binary and in the plugin folder by name. A plugin with only an approval is not in the
+    /// list.
     pub async fn list(&self) -> Vec<Plugin> {
         // Right after a start, the list is empty until the first pass has ended.
         let _ = tokio::time::timeout(PASS_TIMEOUT, self.ready()).await;
@@ -98,7 +99,7 @@ impl Plugins {
         plugin
     }
 
-    /// Adds the jobs that use the plugins, and the numbers of their runs.
+    /// Adds the jobs that use the plugins, and the numbers of the plugins' runs.
     ///
     /// # Errors
     /// Returns an error if the platform database is unavailable.

@@ -31,7 +31,7 @@ struct RunsRow {
     active: i64,
 }
 
-/// Adds the jobs that use the plugins, and the numbers of their runs.
+/// Adds the jobs that use the plugins, and the numbers of the plugins' runs.
 pub(super) async fn add_use(pool: &PgPool, plugins: &mut [Plugin]) -> Result<(), sqlx::Error> {
     let names: Vec<String> = plugins.iter().map(|plugin| plugin.name.clone()).collect();
     let (uses, runs) = tokio::try_join!(uses(pool, &names), runs(pool, &names))?;

@@ -60,7 +60,7 @@ impl AuthSettingsCache {
             return Ok(settings);
         }
         let (read_at, reading) = (Instant::now(), self.cached.begin_read());
-        // Boxed, because most requests find the settings in the cache and don't need its space.
+        // Boxed, because most requests find the settings in the cache and don't need the future's space.
         let settings = Box::pin(stored(&self.platform, project)).await?.map(Arc::new);
         self.cached.store(reading, project.to_owned(), (read_at, settings.clone()));
         Ok(settings)
@@ -69,7 +69,7 @@ impl AuthSettingsCache {
     /// Returns the settings of an existing project whose login is on.
     ///
     /// # Errors
-    /// Returns 404 `auth_disabled` if it is off, and 503 if Postgres can't be reached.
+    /// Returns 404 `auth_disabled` if login is off, and 503 if Postgres can't be reached.
     pub async fn enabled(&self, project: &str) -> ApiResult<Arc<StoredAuthSettings>> {
         self.get(project).await?.filter(|settings| settings.enabled).ok_or_else(|| {
             ApiError::new(Code::AuthDisabled, "End-user login is off for this project.")

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_files_are_passed_on() {
+    async fn unencrypted_files_are_passed_on_unchanged() {
         for plain in ["PGDMP and more than the length of the magic bytes", "short", ""] {
             assert_eq!(opened(plain.as_bytes(), None).await.unwrap(), plain.as_bytes());
         }

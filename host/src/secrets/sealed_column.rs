@@ -134,7 +134,8 @@ pub async fn reseal(
     Ok(report)
 }
 
-/// Returns the error of a sealed value if none can be opened, and `None` if one can be, or if there are none.
+/// Returns the error of a sealed value if no sealed value can be opened. Returns `None` if one can be opened, or if
+/// there are no sealed values.
 ///
 /// # Errors
 /// Fails if the database can't be accessed.

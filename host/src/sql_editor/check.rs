@@ -19,8 +19,8 @@ pub(super) fn check_text(sql: &str) -> ApiResult<()> {
     }
 }
 
-/// Checks a single statement. Returns `None` if it has a syntax error, so that Postgres reports it with a better
-/// message and its position.
+/// Checks a single statement. Returns `None` if it has a syntax error, so that Postgres reports the error with a better
+/// message and a position.
 pub(super) async fn checked_statement(sql: &str, permissions: Permissions) -> ApiResult<Option<Statement>> {
     let sql = sql.to_owned();
     match blocking(move || parse_statement(&sql, permissions)).await? {

@@ -12,7 +12,7 @@ const MAX_ENTRIES: i64 = 1000;
 
 /// Result of a request.
 pub(super) struct Ended {
-    /// `None` if it failed.
+    /// `None` if the request failed.
     pub(super) row_count: Option<u64>,
     pub(super) error: Option<String>,
 }

@@ -42,8 +42,8 @@ type SqlResponse = ApiResult<(Extension<AuditDetails>, Option<Extension<NothingC
 
 /// Run SQL
 ///
-/// Runs one statement, or with `script` several, in the project's database, as the owner of its schema. They run on a
-/// separate connection, for at most `timeoutMs` (5 seconds by default, at most 60). At most 5000 rows of a statement
+/// Runs one statement, or with `script` several, in the project's database, as the owner of its schema. The SQL runs on
+/// a separate connection, for at most `timeoutMs` (5 seconds by default, at most 60). At most 5000 rows of a statement
 /// are returned.
 ///
 /// A script is parsed and checked before anything runs, then sent statement by statement: in one transaction unless
@@ -255,7 +255,8 @@ pub(crate) async fn parse_sql(
 
 /// Cancel SQL
 ///
-/// Cancels the run with this `queryId`, also in Postgres. The request that started it fails with the error `cancelled`.
+/// Cancels the run with this `queryId`, also in Postgres. The request that started the run fails with the error
+/// `cancelled`. A script that has begun reports the error in its response.
 #[utoipa::path(
     post,
     path = "/admin/v1/projects/{project}/sql/{queryId}/cancel",

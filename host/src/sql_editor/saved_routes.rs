@@ -177,7 +177,7 @@ fn tagged(query: SavedQuery) -> TaggedQuery {
     ([(header::ETAG, tag.unwrap_or(HeaderValue::from_static("\"\"")))], ApiJson(query))
 }
 
-/// Names the query in the audit log, which outlives it.
+/// Names the query in the audit entry, because the entry stays after the query is deleted.
 fn audit_details(name: &str) -> Extension<AuditDetails> {
     Extension(AuditDetails(serde_json::json!({ "name": name })))
 }

@@ -17,7 +17,7 @@ fn texts(sql: &str) -> Vec<String> {
 }
 
 #[test]
-fn texts_are_split_between_statements() {
+fn scripts_are_split_between_statements() {
     let check = |sql: &str, expected: &[&str]| assert_eq!(texts(sql), expected, "{sql}");
     check("", &[]);
     check(" ;; -- nothing\n;", &[]);

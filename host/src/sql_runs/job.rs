@@ -66,8 +66,8 @@ impl BuiltInJob for SqlJob {
     }
 }
 
-/// Converts an error that is not the script's own. `has_run` is whether a statement was carried out. The script must
-/// then not run again, because its changes may be committed.
+/// Converts an error that is not the script's own. `has_run` is whether a statement was carried out. If so, the script
+/// must not run again, because its changes may be committed.
 fn failure_of(error: &ApiError, has_run: bool) -> RunFailure {
     match error.code() {
         Code::Timeout => RunFailure::TimedOut,

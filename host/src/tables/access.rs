@@ -36,7 +36,7 @@ struct Privileges {
     delete: bool,
 }
 
-/// Returns the facts of one table, or of all that publishable keys or signed-in users have a privilege on.
+/// Returns the facts of one table, or of all tables that publishable keys or signed-in users have a privilege on.
 pub(super) async fn facts(pools: &ProjectPools, project: &str, table: Option<&str>) -> ApiResult<Vec<AccessFacts>> {
     let mut statement = Statement::new(include_str!("access_facts.sql"));
     statement.push(table);

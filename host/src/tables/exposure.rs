@@ -108,8 +108,8 @@ async fn check_view(
     .with_hint(format!("Run: ALTER VIEW {} SET (security_invoker = true)", escape_identifier(name))))
 }
 
-/// Requires `confirm` for access that no row-level security limits. Reading with the publishable key needs it only for
-/// materialized views.
+/// Requires `confirm` for access that no row-level security limits. Reading with the publishable key needs `confirm`
+/// only for materialized views.
 fn check_confirmed(table: &AdminTable, request: &UpdateTableExposure) -> ApiResult<()> {
     let is_protected = table.row_level_security || table.table.kind == TableKind::View;
     if is_protected || request.confirm {

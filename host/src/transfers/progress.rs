@@ -22,7 +22,7 @@ struct Counter {
     total: AtomicU64,
 }
 
-/// Counts the work of a run. Dropping it ends the count.
+/// Counts the work of a run. Dropping this value ends the count.
 pub(super) struct RunningTransfer {
     run: Uuid,
     counter: Arc<Counter>,

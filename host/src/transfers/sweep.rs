@@ -36,8 +36,8 @@ pub async fn sweep(state: &TransfersState) -> ApiResult<u64> {
     Ok(removed)
 }
 
-/// Cleans up after runs that failed, were cancelled or were killed: finds out whether an import was committed and
-/// removes its file if it was, and removes the file and the unfinished upload of an export.
+/// Cleans up after runs that failed, were cancelled or were killed. Finds out whether an import was committed, and if
+/// so, removes its file. Removes the file and the unfinished upload of an export.
 ///
 /// Files are removed again for an hour after the run's end, because a request to the store may take effect after the
 /// run.

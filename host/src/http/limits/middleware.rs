@@ -44,8 +44,8 @@ impl RequestLimits {
     }
 }
 
-/// Middleware for requests whose caller `C`, if they have one, is in their extensions: receives the body, waits for a
-/// turn, and responds with 504 if the handler takes too long.
+/// Middleware that receives the body, waits for a turn, and responds with 504 if the handler takes too long. A request
+/// without a caller `C` in its extensions uses the share of unauthenticated requests.
 pub async fn limit_requests<C: ShareHolder>(
     State(limits): State<RequestLimits>,
     request: Request,
@@ -73,7 +73,7 @@ async fn run(limits: &RequestLimits, share: &Arc<Share>, mut request: Request, n
         let (parts, body) = request.into_parts();
         let (received, counted) = match receive(&parts.headers, body, &limits.body, &limits.shares, share).await {
             Ok(received) => received,
-            // The next request on this connection would begin with the rest of the body.
+            // The connection is closed, because the rest of the body would be read as the next request.
             Err(error) => return Ok(([(header::CONNECTION, "close")], error).into_response()),
         };
         bytes = Some(counted);

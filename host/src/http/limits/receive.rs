@@ -54,7 +54,7 @@ pub(super) async fn receive(
     let mut received = Received::default();
     let started = Instant::now();
     loop {
-        // Most bodies have arrived with their head.
+        // Most bodies arrive together with the headers of the request.
         let frame = match body.frame().now_or_never() {
             Some(frame) => frame,
             None => {
@@ -77,8 +77,8 @@ pub(super) async fn receive(
     }
 }
 
-/// The bytes of a body so far. A body in one piece is not copied. Further pieces are: a small piece would keep the
-/// whole buffer that it was read into.
+/// The bytes of a body so far. A body in one piece is not copied. The pieces of any other body are copied, because a
+/// small piece would keep the whole buffer that it was read into.
 #[derive(Default)]
 enum Received {
     #[default]

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn body_bytes_are_bounded_per_holder_and_in_all() {
+    fn body_bytes_are_bounded_per_holder_and_in_total() {
         let shares = Shares::new(LIMITS);
         let projects = ["a", "b", "c"].map(|id| shares.of(Holder::Project(id)));
         let mut bodies = projects.each_ref().map(|share| shares.new_body(share));

@@ -18,7 +18,7 @@ use super::{ResponseError, ResponseMemory, memory::Reservation, middleware::Coun
 
 /// Size up to which a response is not counted. The limit on connections also limits the number of such responses.
 pub(super) const UNCOUNTED_BYTES: usize = 16 << 10;
-/// A longer response is counted in multiples of this number of bytes.
+/// A response that is longer than [`UNCOUNTED_BYTES`] is counted in multiples of this number of bytes.
 pub(super) const STEP: usize = 64 << 10;
 /// Size of the pieces of a long response. They are allocated one by one, so that growing copies nothing.
 pub(super) const PIECE: usize = 64 << 10;
@@ -97,7 +97,7 @@ impl ResponseBuffer {
         Ok(())
     }
 
-    /// Appends the bytes of another response. They are counted twice until this returns.
+    /// Appends the bytes of another response. They are counted twice until this function returns.
     ///
     /// # Errors
     /// Returns the errors of [`Self::push`].

@@ -2,7 +2,7 @@
 //!
 //! Responses with rows are complete in memory before their first byte is sent. So an error is always an error response,
 //! and a client that reads slowly holds no connection to Postgres. The price is memory until the client has read the
-//! response. It is counted here: as a response grows, and until its bytes are written or dropped.
+//! response. This memory is counted here: as a response grows, and until its bytes are written or dropped.
 //!
 //! One project can use half of the memory. While three quarters are in use, only responses to the owner can use more.
 //!

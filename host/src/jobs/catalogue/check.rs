@@ -269,7 +269,7 @@ impl Checked<'_> {
     }
 }
 
-/// Returns whether the project that a job backs up exists. Other jobs have no such parameter.
+/// Returns whether the project that a backup job backs up exists. Returns true for every other job.
 async fn target_exists(jobs: &Jobs, plugin: &str, job: &str, params: &Value) -> ApiResult<bool> {
     let target = params["target"].as_str().filter(|_| (plugin, job) == (BACKUP_PLUGIN, BACKUP_PLUGIN_JOB));
     let Some(project) = target.and_then(|target| target.strip_prefix("project:")) else { return Ok(true) };

@@ -38,7 +38,7 @@ pub enum JobConcernKind {
     Problem,
     /// The job's runs take longer than the time between its fire times.
     Behind,
-    /// Runs are skipped.
+    /// Several of the newest runs were skipped, and the job is not `Behind`.
     Skipping,
 }
 
@@ -112,7 +112,8 @@ fn concerns_of(job: &Job) -> Vec<JobConcern> {
     concerns
 }
 
-/// Returns the median duration of the job's runs and the shortest time between its fire times, if the runs take longer.
+/// Returns the median duration of the job's runs and the shortest time between its fire times. `None` if the median is
+/// not longer, or if fewer than [`MIN_DURATIONS`] durations are known.
 fn duration_and_interval(job: &Job) -> Option<(TimeDelta, TimeDelta)> {
     let interval = job.next_runs.windows(2).map(|times| times[1] - times[0]).min()?;
     let mut durations: Vec<i64> = job.recent_runs.iter().flatten().filter_map(|run| run.duration_ms).collect();

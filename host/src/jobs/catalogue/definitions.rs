@@ -147,8 +147,8 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
     listing::get_job(jobs, id).await
 }
 
-/// Returns the new body of a change, or `None` if it keeps the stored one. The placeholder that clients read keeps it,
-/// too.
+/// Returns the new body of a change, or `None` if the change keeps the stored body. The placeholder that clients read
+/// keeps the stored body, too.
 pub(super) fn changed_body(given: Option<&RawValue>, stored: &JobRow) -> ApiResult<Option<Body>> {
     let Some(body) = given.map(Body::from_wire) else { return Ok(None) };
     if body.text() != HIDDEN {
@@ -166,7 +166,7 @@ pub(super) async fn delete_job(jobs: &Jobs, id: Uuid) -> ApiResult<String> {
         run_queries::cancel_run(jobs.platform(), run).await?;
     }
     let name = queries::delete_job(jobs.platform(), id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-    // If this fails, the sweep of orphaned logs removes them later.
+    // If the logs can't be deleted now, the sweep of orphaned logs removes them later.
     if let Err(error) = jobs.runs.store.delete_prefix(PLATFORM_BUCKET, &format!("logs/{id}/")).await {
         tracing::warn!(job = %id, %error, "failed to remove the logs of a deleted job; a sweep will retry");
     }

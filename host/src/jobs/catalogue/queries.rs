@@ -60,7 +60,7 @@ fn serialize_bytea<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Res
 #[derive(Debug, Default)]
 pub(super) struct JobFilter {
     pub project_id: Option<String>,
-    /// The plugin that executes the job. Jobs of type `http` do not name theirs.
+    /// The plugin that executes the job. For jobs of type `http`, this is always `http-job`.
     pub plugin: Option<String>,
     pub enabled: Option<bool>,
     /// Text that the name, the plugin or the URL contains, without regard to case.
@@ -106,8 +106,8 @@ pub(super) async fn current_time(pool: &PgPool) -> Result<DateTime<Utc>, sqlx::E
     sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await
 }
 
-/// Creates a job and notifies the schedulers, in one statement: after an error of a second one, a client would create
-/// the job again.
+/// Creates a job and notifies the schedulers, in one statement. If a second statement sent the notification and failed,
+/// the client would receive an error and create the job again.
 pub(super) async fn insert_job(pool: &PgPool, job: &JobRow) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
         "WITH inserted AS (

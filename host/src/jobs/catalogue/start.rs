@@ -32,7 +32,7 @@ pub struct NewRun {
 }
 
 impl Jobs {
-    /// Queues a run that belongs to no job and returns its id. A scheduler starts it as soon as it has a free permit.
+    /// Queues a run that belongs to no job and returns its id. A scheduler with a free permit starts the run.
     ///
     /// # Errors
     /// Returns 422 if the plugin can't run or has no such job, 400 if the parameters don't match the job's schema, and
@@ -101,7 +101,7 @@ pub(super) async fn run_job(jobs: &Jobs, job: Uuid) -> ApiResult<(Uuid, String)>
     if inserted { Ok((id, row.name)) } else { Err(ApiError::not_found("job")) }
 }
 
-/// The response of a request that started a run, with its audit details.
+/// The response of a request that started a run, with the details for the request's audit entry.
 pub(crate) type RunStartedResponse = (StatusCode, Extension<AuditDetails>, ApiJson<RunStarted>);
 
 /// Returns the response of a request that started this run. Adds the run's id to the audit details.

@@ -8,7 +8,7 @@ use memchr::{memchr_iter, memmem};
 use super::Redactor;
 
 /// Number of bytes of a secret that are compared to recognize its beginning at the end of a chunk. Comparing more would
-/// take a time that grows with the square of its length.
+/// take a time that grows with the square of the secret's length.
 const COMPARED_BYTES: usize = 64;
 
 /// Redacts a stream of chunks. Finds secrets that are split between chunks, because it keeps the end of a chunk back if
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_secrets_that_overlap_are_not_collected() {
+    fn bytes_held_for_repeated_overlapping_secrets_are_bounded() {
         let (first, second) = (format!("ab{}", "x".repeat(400)), format!("xxab{}", "x".repeat(300)));
         let mut stream = StreamRedactor::new(redactor(&[&first, &second]));
         for _ in 0..100 {

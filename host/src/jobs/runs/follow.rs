@@ -44,7 +44,7 @@ impl LogFollower {
     pub const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
     /// Follows a log from an offset in bytes. From offset 0, `filter.tail` limits the number of existing lines. From
-    /// any other offset, it is ignored.
+    /// any other offset, `filter.tail` is ignored.
     ///
     /// # Errors
     /// Returns 404 if the run does not exist, and 503 if clients already follow the maximum number of logs on this

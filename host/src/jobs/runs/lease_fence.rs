@@ -19,7 +19,7 @@ impl Runs {
     }
 
     /// Returns whether the run holds its lease. If so, the run keeps it until the transaction ends. An expired lease is
-    /// still held until the run is ended because of it.
+    /// still held until a scheduler ends the run for this reason.
     ///
     /// Use this in a transaction that writes on behalf of a run. The transaction must be short, because the lease is
     /// not renewed while it is open.

@@ -69,7 +69,7 @@ pub struct LogFilter {
 }
 
 impl LogFilter {
-    /// Returns whether the level of a line, written as JSON, is important enough.
+    /// Returns whether the filter's level includes a line, which is a JSON object.
     pub(super) fn includes(self, line: &str) -> bool {
         #[derive(Deserialize)]
         struct Level {
@@ -116,7 +116,7 @@ pub(super) fn to_text(lines: &[LogLine]) -> String {
     text
 }
 
-/// Returns a page of the lines of a run's log whose level is important enough. The cursor is the offset of a line's
+/// Returns a page of the lines of a run's log that the filter's level includes. The cursor is the offset of a line's
 /// end.
 pub(super) async fn read_page(
     runs: &Runs,

@@ -37,8 +37,8 @@ struct Inner {
     exceeds_row: bool,
     /// Bytes of `whole` that are in the object store.
     stored: usize,
-    /// Number of lines that were dropped, by the runner or because the log is full. The log ends before the first of
-    /// them.
+    /// Number of lines that were dropped since the log became full, here or by the runner. The log ends before the
+    /// first of them.
     dropped_lines: u64,
     progress: Option<RunProgress>,
     /// Length of the message of `progress` without the note.
@@ -116,7 +116,7 @@ impl RunLog {
     pub(in crate::jobs) fn drop_lines(&self, lines: u64, reason: &str) {
         let mut inner = self.inner.lock();
         if inner.dropped_lines > 0 {
-            // The log ends at an earlier line. `close` reports all that follow it.
+            // The log has ended before these lines. `close` reports all dropped lines.
             inner.dropped_lines += lines;
         } else {
             inner.append(&cut_line(lines, reason));
@@ -173,7 +173,7 @@ impl RunLog {
         inner.version += 1;
     }
 
-    /// Appends a note to the message of the progress. It replaces an earlier note.
+    /// Appends a note to the message of the progress. The note replaces an earlier one.
     pub(in crate::jobs) fn set_progress_note(&self, note: &str) {
         let note = self.redactor.text(note);
         let mut inner = self.inner.lock();

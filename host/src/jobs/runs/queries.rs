@@ -363,7 +363,7 @@ pub(super) async fn delete_old_runs(pool: &PgPool, days: i32, limit: i64) -> Res
 }
 
 /// Deletes the oldest ended runs of jobs that have more than `keep` of them. Skipped runs are counted separately, so
-/// that a job which is due more often than it can run keeps the history of its real runs.
+/// that a job which is due more often than it can run keeps the history of the runs that were executed.
 pub(super) async fn delete_surplus_runs(pool: &PgPool, keep: i64, limit: i64) -> Result<Vec<DeletedRun>, sqlx::Error> {
     sqlx::query_as(
         "DELETE FROM cron_job_runs WHERE id IN (

@@ -126,7 +126,7 @@ async fn remove_orphans(runs: &Runs, logs: &[(Uuid, &str, i64)]) -> ApiResult<Re
     Ok(report)
 }
 
-/// Removes the logs of deleted runs. If that fails, the sweep of orphaned logs removes them later.
+/// Removes the logs of deleted runs. The sweep of orphaned logs later removes logs that can't be removed now.
 async fn remove_logs(runs: &Runs, deleted: &[DeletedRun]) -> RetentionReport {
     let mut report =
         RetentionReport { removed: deleted.len() as u64, freed_bytes: 0, more: deleted.len() as i64 == BATCH_SIZE };

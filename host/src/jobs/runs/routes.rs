@@ -61,7 +61,7 @@ pub(crate) struct LogQuery {
     /// Streams server-sent events: existing lines, new lines, then `event: end` with the run.
     #[serde(default)]
     follow: bool,
-    /// Lines per page, 1–200. Without `limit` and `cursor` the response contains the whole log.
+    /// Lines per page, 1–200 (default 50). Without `limit` and `cursor`, the response contains the whole log.
     limit: Option<u32>,
     /// `nextCursor` of the previous page. It stays valid while the run continues.
     cursor: Option<String>,
@@ -71,7 +71,7 @@ pub(crate) struct LogQuery {
     /// Only the last lines, up to this number. With `follow`, the stream begins with them. Can't be combined with
     /// `limit` and `cursor`.
     tail: Option<u32>,
-    /// Returns the log as a text file.
+    /// Returns the log as a text file. Can't be combined with `follow`, `limit` and `cursor`.
     #[serde(default)]
     download: bool,
 }

@@ -17,7 +17,7 @@ const DEFAULT_SPAN: TimeDelta = TimeDelta::hours(24);
 /// Maximum number of periods in a summary.
 const MAX_PERIODS: usize = 1000;
 
-/// The selection of runs that are counted. `None` counts all.
+/// The selection of runs that are counted. A field that is `None` selects all runs.
 #[derive(Debug, Default)]
 pub struct SummaryFilter {
     pub project_id: Option<String>,
@@ -164,6 +164,6 @@ mod tests {
         let starts = |from, hours| period_starts(SummaryPeriod::Hour, from, from + TimeDelta::hours(hours));
         assert_eq!(starts(from, 1000).unwrap().len(), MAX_PERIODS);
         assert!(starts(from, 1001).is_err());
-        assert!(starts(from + TimeDelta::minutes(30), 1000).is_err(), "it contains times of 1001 hours");
+        assert!(starts(from + TimeDelta::minutes(30), 1000).is_err(), "the span contains times of 1001 hours");
     }
 }

@@ -200,8 +200,8 @@ fn is_all(unit: Unit, selected: Values) -> bool {
     selected.count_ones() == unit.size
 }
 
-/// Returns the distance between neighbouring values, if it is always the same and there are enough values to describe
-/// them by it.
+/// Returns the distance between neighbouring values, if the distance is always the same and there are enough values for
+/// such a description.
 fn distance(selected: Values) -> Option<u32> {
     let values = values(selected);
     let (first, second) = (values.first()?, values.get(1)?);

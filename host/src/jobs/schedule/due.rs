@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Schedule;
 
-/// Maximum number of fire times of one job that one call returns. The next call returns the rest.
+/// Maximum number of fire times of one job that one call returns. Further calls return the rest.
 const MAX_FIRE_TIMES: usize = 100;
 
 /// A fire time for which a run is due.

@@ -62,7 +62,7 @@ const WEEKDAY: Field = Field {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Days {
     pub(super) values: Values,
-    /// `L`
+    /// `L`: the last day of the month.
     pub(super) last: bool,
     /// `LW`: the last day from Monday to Friday.
     pub(super) last_workday: bool,
@@ -195,8 +195,8 @@ impl Field {
     }
 }
 
-/// Returns whether a field for days begins with `*` or `?`. As in Vixie cron, such a field does not widen the other
-/// field for days.
+/// Returns whether a field for days begins with `*` or `?`. As in Vixie cron, a date must then match both fields for
+/// days.
 fn is_starred(text: &str) -> bool {
     text.starts_with(['*', '?'])
 }

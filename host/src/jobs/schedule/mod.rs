@@ -3,7 +3,7 @@
 //! `expression` computes local times, on a calendar without time zones. This module and `zone` apply daylight saving
 //! time: a fixed local time that does not exist runs once at the next valid time, and one that occurs twice runs once;
 //! wildcards and steps follow elapsed time. The section "Clock changes" in `docs/OPERATIONS.md` compares this with
-//! Debian's cron, from which steps differ.
+//! Debian's cron, in which steps behave differently.
 //!
 //! Deliberately absent: years, `@reboot`, and fixed offsets from UTC. In a place with daylight saving time, such an
 //! offset would be wrong for a part of the year.

@@ -29,7 +29,7 @@ pub(super) struct Gap {
 /// Local times that occur twice.
 pub(super) struct Repeated {
     pub(super) local_start: NaiveDateTime,
-    /// Exclusive.
+    /// End of the repeated local times, exclusive.
     pub(super) local_end: NaiveDateTime,
     offset_before: TimeDelta,
     offset_after: TimeDelta,

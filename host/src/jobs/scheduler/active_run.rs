@@ -15,9 +15,9 @@ use crate::jobs::runs::output::RunLog;
 /// The reason why a run was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StopReason {
-    /// The owner cancelled it.
+    /// The owner cancelled the run.
     Cancelled,
-    /// The run has lost its lease, or will lose it soon. Another scheduler may run it then.
+    /// The run has lost its lease, or will lose it soon. Another scheduler may then end it and start its next attempt.
     LeaseLost,
     SchedulerStopped,
 }
@@ -55,7 +55,7 @@ impl ActiveRun {
         self.renewed_at.lock().elapsed()
     }
 
-    /// Stops the run. If it is called more than once, the first reason counts.
+    /// Stops the run. If this function is called more than once, the first reason counts.
     pub(super) fn stop(&self, reason: StopReason) {
         self.stop_reason.get_or_init(|| reason);
         self.stop.cancel();

@@ -83,7 +83,8 @@ pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
     let mut own_searched_at = Instant::now();
     loop {
         while attempts.try_join_next().is_some() {}
-        // With a backlog, a claim considers only the runs that became due first. These can all be of other plugins.
+        // With a backlog, a claim considers only the runs that became due first. These can all be runs of plugins
+        // without reserved permits.
         let is_own_search_due =
             has_backlog && own_searched_at.elapsed() >= OWN_INTERVAL && !state.stopping.is_cancelled();
         let own_permits = if is_own_search_due { take_own_permits(&state) } else { None };
@@ -199,7 +200,7 @@ fn start_attempts(
         let state = state.clone();
         // Registers the run before its task starts, so that stopping the scheduler or cancelling the run finds it.
         let prepared = attempt::prepare(&state, row);
-        // Boxed, because the runtime moves a task's state several times and a run's is large.
+        // Boxed, because the runtime moves a task's state several times, and the state of a run is large.
         attempts.spawn(Box::pin(async move {
             attempt::execute(&state, prepared).await;
             drop((permit, counted));

@@ -39,7 +39,7 @@ pub(super) async fn record_outcomes(state: Arc<SchedulerState>, mut outcomes: mp
             // The lease is renewed until here.
             state.active_runs.remove(&outcome.id);
         }
-        // Queued runs of the same jobs may have waited for these.
+        // Queued runs of the same jobs may have waited for the ended runs.
         state.wake_claimer.notify_one();
         state.run_finished.notify_waiters();
     }

@@ -14,7 +14,7 @@ use super::{
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Claims the run and executes it, unless another scheduler claims it first. If that scheduler crashes, ends the run
-/// once its lease has expired, because no other process may be left that does.
+/// once its lease has expired, because there may be no other process that ends it.
 pub(super) async fn execute_run(state: Arc<SchedulerState>, run: Uuid) {
     while !state.stopping.is_cancelled() {
         // A scheduler that stops waits for this permit, so it does not interrupt a claim.

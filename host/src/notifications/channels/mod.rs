@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::{NotificationState, notification::Message, settings::Settings};
 use crate::egress::{EgressError, EgressResponse};
 
-/// Time limit of one HTTP request, from name resolution to the end of the response. Also that of resolving the name of
-/// a mail server, and of sending one e-mail.
+/// Time limit of one HTTP request, from name resolution to the end of the response. It is also the limit for resolving
+/// the name of a mail server, and for sending one e-mail.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Bounds of the delay that a channel can ask for.
 const MIN_DELAY: Duration = Duration::from_millis(100);
@@ -73,7 +73,7 @@ impl From<EgressError> for ChannelError {
 /// Sends a message once. An e-mail channel sends it only to `recipient`, if one is given.
 ///
 /// # Errors
-/// Fails if no address received the message and the same retry applies to all of them. A retry sends it to all
+/// Fails if no address received the message and the same retry applies to all of them. A retry sends the message to all
 /// addresses.
 pub(super) async fn send(
     settings: &Settings,

@@ -12,8 +12,8 @@ use super::{
 /// Maximum number of chunks that wait to be sent; further writes wait.
 const MAX_QUEUED_CHUNKS: usize = 4;
 
-/// An upload in progress. The parts of a stream of any length use at most 28 MiB of memory. Dropping it aborts the
-/// upload.
+/// An upload in progress. The parts of a stream of any length use at most 28 MiB of memory. Dropping this value aborts
+/// the upload.
 pub struct Upload {
     chunks: mpsc::Sender<Bytes>,
     stored: Option<oneshot::Receiver<StoreResult<StoredBody>>>,
@@ -21,7 +21,8 @@ pub struct Upload {
     abort_on_drop: DropGuard,
 }
 
-/// An upload whose bytes were all received, but are not yet visible as an object. Dropping it discards them.
+/// An upload whose bytes were all received, but are not yet visible as an object. Dropping this value discards the
+/// bytes.
 pub struct StoredUpload {
     /// Size in bytes.
     pub size: u64,

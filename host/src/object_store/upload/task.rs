@@ -19,7 +19,7 @@ const MAX_SMALL_BYTES: usize = MIB;
 const MAX_CONCURRENT_PARTS: usize = 2;
 /// Maximum number of parts of an upload in S3.
 const MAX_PARTS: i32 = 10_000;
-/// Maximum bytes of a stream: those of [`MAX_PARTS`] parts.
+/// Maximum size of a stream in bytes: the size of [`MAX_PARTS`] parts.
 pub const MAX_UPLOAD_BYTES: u64 =
     (FIRST_PARTS as usize * FIRST_PART_BYTES + (MAX_PARTS - FIRST_PARTS) as usize * LATER_PART_BYTES) as u64;
 /// Number of smaller parts at the beginning.
@@ -83,7 +83,7 @@ pub(super) async fn run(mut sender: PartSender, channels: TaskChannels) {
         () = aborted.cancelled() => return sender.abort().await,
         received = sender.receive(&mut chunks) => received,
     };
-    // Makes further writes fail; they then report the error below.
+    // Further writes then fail, and report the error that is sent below.
     drop(chunks);
     let has_failed = received.is_err();
     let is_abandoned = stored.send(received).is_err();
@@ -207,7 +207,8 @@ impl PartSender {
         };
         self.sent.sort_by_key(|part| part.number);
         match self.store.complete_multipart(&self.bucket, &self.key, upload_id, &self.sent).await {
-            // An earlier attempt succeeded but its response was lost: the upload has become the object.
+            // An earlier attempt may have succeeded although its response was lost. Then the upload has become the
+            // object.
             Err(error) if error.is_not_found() => match self.store.head(&self.bucket, &self.key).await? {
                 Some(object) if u64::try_from(object.size) == Ok(self.size) => Ok(()),
                 _ => Err(error),

@@ -88,7 +88,8 @@ impl databases::HostWithStore<RunState> for Host {
         let _permit = run.enter().await;
         let options = DumpOptions { compression: options.compression, ..DumpOptions::default() };
         let permit = Box::new(run.calls.begin_dump().await);
-        // Asked before the dump: values that are re-sealed while it runs may be in it as they were.
+        // The key is determined before the dump, because the dump may contain values as they were before they were
+        // re-sealed.
         let needed = match &name {
             DatabaseName::Platform => {
                 let services = &run.services;

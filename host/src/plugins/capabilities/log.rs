@@ -17,8 +17,8 @@ const HELD_STEP_BYTES: usize = 64 << 10;
 /// Number of bytes counted per line in addition to its text.
 const LINE_OVERHEAD_BYTES: usize = 32;
 
-/// State of a run's log: its size, for the limit, and its last error. Dropping it writes into the log how many lines
-/// were dropped, if any, so that a log is also marked as cut if its run is stopped.
+/// State of a run's log: its size, for the limit, and its last error. Dropping this value writes into the log how many
+/// lines were dropped, if any, so that a log is also marked as cut if its run is stopped.
 #[derive(Default)]
 pub(in crate::plugins) struct LogBudget {
     /// The log and its limit in KiB. `None` before the first line.

@@ -27,7 +27,7 @@ impl<S: Send + Sync + 'static> progress::Host for RunState<S> {
 /// Number of bytes after which the size of a stream is reported again.
 const SIZE_STEP: u64 = 1_000_000;
 
-/// Shows the size of a stream beside the progress of its run, so that long transfers are seen to go on.
+/// Shows the size of a stream beside the progress of its run, so that the owner sees that a long transfer continues.
 pub(super) struct SizeNote {
     output: Arc<dyn RunOutput>,
     bytes: u64,

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn further_calls_of_a_run_wait() {
+    async fn calls_beyond_the_limit_of_a_run_wait() {
         let config = PluginsConfig { calls_per_run: 2, ..PluginsConfig::default() };
         let run = CallLimits::new(&config).for_run("a");
         let (first, _second) = (run.enter().await, run.enter().await);

@@ -50,7 +50,7 @@ impl HostTime {
         output
     }
 
-    /// Executes `poll` on behalf of the run. Returns its result and the host's processor time in it.
+    /// Executes `poll` on behalf of the run. Returns the result of `poll`, and the host's processor time during it.
     fn during<T>(&self, poll: impl FnOnce() -> T) -> (T, Duration) {
         let before = {
             let mut measured = self.0.lock();

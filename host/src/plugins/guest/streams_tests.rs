@@ -77,7 +77,7 @@ async fn host_reader_receives_the_error() {
 }
 
 #[tokio::test]
-async fn foreign_stream_is_copied() {
+async fn stream_that_was_not_created_by_send_is_copied() {
     let mut store = store(64 << 20);
     let written: Vec<u8> = (0..3_000_000_u32).map(|index| index as u8).collect();
     let reader = StreamReader::new(&mut store, written.clone()).unwrap();

@@ -32,7 +32,7 @@ pub(in crate::plugins) struct Slot {
     /// Time of the last change of the file or the refusal.
     since: Instant,
     is_reported: bool,
-    /// Since when the files may be an incomplete copy. Further changes of the files don't reset it.
+    /// Time from which the files may be an incomplete copy. Further changes of the files don't reset this time.
     incomplete_since: Option<Instant>,
 }
 

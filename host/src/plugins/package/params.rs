@@ -25,7 +25,7 @@ const MAX_PATTERN_BYTES: usize = 1 << 20;
 /// Maximum number of cached parameter sets that are known to be valid. A job's parameters are the same in all of its
 /// runs.
 const MAX_CACHED_PARAMS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
-/// Longer parameters are not cached.
+/// Maximum length, in bytes, of parameters that are cached.
 const MAX_CACHED_BYTES: usize = 4 << 10;
 
 /// The schema of a job's parameters.
@@ -140,8 +140,9 @@ fn compile(schema: &Value) -> Result<CompiledSchema, String> {
     Ok(CompiledSchema { source, validator })
 }
 
-/// Returns the value with the members of all objects in the order of their names. The validator compares objects with
-/// the order of their members, and the database stores parameters in another order than the client sends them.
+/// Returns the value with the members of all objects in the order of their names. The validator's comparison of objects
+/// depends on the order of their members, and the database stores parameters in another order than the client sends
+/// them.
 fn sorted(value: &Value) -> Value {
     let mut value = value.clone();
     value.sort_all_objects();
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn order_of_members_decides_nothing() {
+    fn order_of_members_does_not_affect_validation() {
         let schema = json!({"type": "object", "properties": {
             "one": {"enum": [{"b": 1, "a": 2}]},
             "set": {"type": "array", "uniqueItems": true},

@@ -15,7 +15,7 @@ pub struct PluginKey {
     key: PublicKey,
 }
 
-/// The text is not a minisign public key.
+/// The error for a text that is not a minisign public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected a minisign public key: 56 characters of base64 that start with `RW`, or the content of a `.pub` file"

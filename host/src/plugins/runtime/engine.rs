@@ -31,9 +31,9 @@ const STACKS_PER_RUN: u32 = 4;
 const SPARE_STACKS: u32 = 128;
 /// Maximum host memory of an instance, in addition to its linear memory. It grows with the number of functions.
 const MAX_INSTANCE_BYTES: usize = 16 << 20;
-/// Pool slots whose pages are kept for the next run of the same plugin.
+/// Number of pool slots whose pages are kept for the next run of the same plugin.
 const WARM_SLOTS: u32 = 16;
-/// Bytes kept resident of the memory, and of each table, of a warm slot.
+/// Number of bytes of the memory, and of each table, of a warm slot that stay resident.
 const RESIDENT_BYTES: usize = 256 << 10;
 
 /// The wasmtime engine and the compiler of plugins. Cheap to clone.

@@ -20,7 +20,7 @@ const MAX_RESULT_BYTES: usize = 64 << 10;
 /// Maximum size of an error message. Longer messages are truncated.
 const MAX_MESSAGE_BYTES: usize = 2000;
 
-/// Part of wasmtime's message for a call that passes too much. The type of the error is private.
+/// Part of wasmtime's message for a call that passes too many bytes. The type of the error is private.
 const CALL_TOO_LARGE_MESSAGE: &str = "fuel allocated for hostcalls";
 
 /// Converts the return value of the guest's `run`.

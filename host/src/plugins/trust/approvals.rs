@@ -41,8 +41,9 @@ pub(in crate::plugins) struct ApprovalRequest<'a> {
 /// Binds the plugin's name, key and grants, and lifts a revocation of the plugin and its file. Trusts the given key in
 /// the same transaction.
 ///
-/// Without `granted`, the plugin is granted everything that it requests. If its current approval is for the same key
-/// and the same request, its grants stay as they are, so that a secret can be set without widening them.
+/// Without `granted`, the plugin is granted everything that it requests. If its current approval is not revoked and is
+/// for the same key and the same request, its grants stay as they are, so that a secret can be set without widening
+/// them.
 ///
 /// # Errors
 /// Returns an error if the request names another file, if its grants, settings or secrets are invalid, if the

@@ -128,7 +128,7 @@ async fn admit(
     }
     let user = match bearer_token(headers)? {
         Some(token) => {
-            // Boxed, because requests without a token don't need its space.
+            // Boxed, because requests without a token don't need the future's space.
             let verifying = Box::pin(verify_user(gate, &key.project.id, token));
             Some(gate.availability.guard(verifying).await??)
         }

@@ -26,13 +26,13 @@ use crate::{
     http::ClientAddress,
 };
 
-/// Maximum number of wrong API keys per second and client address. Bursts of twice that are allowed.
+/// Maximum number of wrong API keys per second and client address. Bursts of twice this number are allowed.
 const MAX_WRONG_KEYS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
-/// Number of wrong keys between two removals of addresses without recent ones. A removal visits every address, so it
-/// must not happen for each wrong key.
+/// Number of wrong keys between two removals of addresses without recent wrong keys. A removal visits every address, so
+/// it must not happen for each wrong key.
 const REMOVAL_INTERVAL: u32 = 10_000;
 
-/// Limits the requests per second of each project and kind of key. Bursts of twice that are allowed.
+/// Limits the requests per second of each project and kind of key. Bursts of twice this number are allowed.
 #[derive(Clone)]
 pub struct RateLimits {
     publishable: Option<Arc<DefaultKeyedRateLimiter<String>>>,
@@ -108,7 +108,7 @@ impl WrongKeyLimit {
     /// Checks, without counting, that the address is not above its limit.
     ///
     /// # Errors
-    /// Returns 429 if it is.
+    /// Returns 429 if the address is above its limit.
     pub(super) fn check_refused(&self, address: ClientAddress) -> ApiResult<()> {
         let until = self.0.refused.get(&address.0).map(|until| *until);
         match until.and_then(|until| until.checked_duration_since(Instant::now())) {

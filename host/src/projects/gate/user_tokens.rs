@@ -86,7 +86,7 @@ impl UserTokens {
     /// one.
     ///
     /// # Errors
-    /// Returns 401 if the token is not valid, and 503 if Postgres can't be reached.
+    /// Returns 401 if the token is not valid, 503 if Postgres can't be reached, and 500 if a key can't be read.
     pub(super) async fn verify(&self, project: &str, token: &str, issuer: Option<&str>) -> ApiResult<Arc<UserClaims>> {
         let digest = TokenDigest::new(project, issuer, token);
         if let Some(verified) = self.verified.get(&digest, jsonwebtoken::get_current_timestamp())
@@ -134,7 +134,7 @@ impl UserTokens {
                 return Ok(keys.clone());
             }
         }
-        // Boxed, because most requests find the keys in the cache and don't need its space.
+        // Boxed, because most requests find the keys in the cache and don't need the future's space.
         Box::pin(self.read_keys(project)).await
     }
 

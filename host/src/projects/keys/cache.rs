@@ -128,7 +128,7 @@ impl KeyCache {
         // Dropped after `lock`, because variables are dropped in reverse order, also if the request is cancelled.
         let _removal = UnusedLookupRemoval { lookups: &self.lookups, hash };
         let lock = self.lookups.entry(hash).or_default().clone();
-        // Boxed, because most keys are cached, and their requests don't need its space.
+        // Boxed, because most keys are cached, and their requests don't need the future's space.
         Box::pin(self.look_up_once(hash, &lock)).await
     }
 
@@ -248,8 +248,8 @@ impl KeyCache {
         self.keys.forget_if(|cached| cached.project.id == project);
     }
 
-    /// Removes keys that other nodes changed, for as long as the process runs. Reconnects when the connection is lost;
-    /// [`MAX_AGE`] covers the gap.
+    /// Removes keys that other nodes changed, for as long as the process runs. Reconnects when the connection is lost.
+    /// In the meantime, entries are used for at most [`MAX_AGE`].
     pub async fn listen(self) {
         loop {
             let error = match self.listen_once().await {

@@ -79,7 +79,7 @@ pub(crate) async fn revoke_key(
 /// Rotate an API key
 ///
 /// Creates a successor with the same type, name and lifetime. The old key stays valid for `overlapSeconds`, unless it
-/// expires earlier. The lifetime is that from before the first rotation. The body may be left out.
+/// expires earlier. The lifetime is the one that the key had before its first rotation. The body may be left out.
 #[utoipa::path(post, path = "/admin/v1/projects/{project}/keys/{key}/rotate", tag = "keys",
     params(("project" = String, Path), ("key" = String, Path)), request_body = RotateApiKey,
     responses((status = 201, body = CreatedApiKey), (status = 400, body = ErrorBody),
@@ -96,7 +96,7 @@ pub(crate) async fn rotate_key(
     Ok(created)
 }
 
-/// Response with a new key, and its entry in the audit log.
+/// Response with a new key, with the target and the details for the request's audit entry.
 pub(crate) type Created = (StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<CreatedApiKey>);
 
 fn created(created: CreatedApiKey) -> Created {

@@ -43,8 +43,8 @@ pub async fn prepare_auth_role(resources: &AuthResources, project: &str, tables:
     result
 }
 
-/// Takes the tables of end-user login over from the project's owner in a database that is being restored, if it has
-/// them. Otherwise the owner could read passwords and change users.
+/// Takes the tables of end-user login over from the project's owner in a database that is being restored, if the
+/// database contains them. Without this, the owner could read passwords and change users.
 ///
 /// # Errors
 /// Fails like [`prepare_auth_role`].

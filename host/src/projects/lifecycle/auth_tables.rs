@@ -21,14 +21,14 @@ pub const RESTORED: &str = "restored; AtlasHub completes its tables when login i
 #[derive(Debug, Clone, Copy)]
 pub struct AuthTables {
     pub names: &'static [&'static str],
-    /// The table whose existence shows that AtlasHub made them.
+    /// The table whose existence shows that AtlasHub made the tables.
     pub marker: &'static str,
     /// The table that the project's tables may refer to.
     pub users: &'static str,
 }
 
 /// Makes the project's role for login the owner of schema `auth` and of the tables in it. `connection` is the
-/// platform's, to the project's database or to one that is being restored. It is idempotent.
+/// platform's, to the project's database or to one that is being restored. This function is idempotent.
 ///
 /// # Errors
 /// Returns 409 if AtlasHub did not create the tables, if one of them could run the project's code even after the

@@ -54,7 +54,7 @@ impl PluginQueries {
         self.max_timeout
     }
 
-    /// Starts a query on a project's database. `permit` is dropped when its connection is closed.
+    /// Starts a query on a project's database. `permit` is dropped when the query's connection is closed.
     ///
     /// # Errors
     /// See [`QueryError`]. [`RunningQuery::outcome`] reports problems after the start.

@@ -6,7 +6,7 @@
 //!
 //! After a failure, the name is freed before anything is removed: while the object store is not available, the bucket
 //! can't be removed, and the row stays until recovery removes both. If a crash left the name taken, the next attempt to
-//! use it frees it.
+//! use the name frees it.
 
 use api_types::{CreatedProject, KeyType, ProjectState};
 use rand::Rng;
@@ -162,7 +162,7 @@ async fn free_name(state: &ProjectsState, name: &str) -> Result<(), LifecycleErr
         Ok(()) => {
             queries::free_name(&mut connection, &id).await?;
         }
-        // A process is creating it, or is about to free the name.
+        // A process is creating the project, or is about to free the name.
         Err(LifecycleError::Busy) => {}
         Err(error) => return Err(error),
     }

@@ -141,7 +141,7 @@ pub(super) async fn update_project(
 }
 
 /// Deletes a project, and its buckets before it. An upload that is being signed locks the bucket before the project. In
-/// the other order, it and the deletion could wait for each other.
+/// the other order, the upload and the deletion could wait for each other.
 pub(super) async fn delete_project(transaction: &mut PgConnection, id: &str) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM buckets WHERE project_id = $1").bind(id).execute(&mut *transaction).await?;
     sqlx::query("DELETE FROM projects WHERE id = $1").bind(id).execute(transaction).await.map(drop)
@@ -191,7 +191,7 @@ pub(super) async fn set_delete_after_run(db: impl PgExecutor<'_>, id: &str, run:
         .map(drop)
 }
 
-/// Starts the deletion of a project that waits for the run. Returns whether it still waited.
+/// Starts the deletion of a project that waits for the run. Returns whether the project still waited.
 pub(super) async fn begin_deletion(db: impl PgExecutor<'_>, id: &str, run: Uuid) -> Result<bool, sqlx::Error> {
     let result = sqlx::query(
         "UPDATE projects SET state = 'deleting', updated_at = now()
@@ -204,7 +204,7 @@ pub(super) async fn begin_deletion(db: impl PgExecutor<'_>, id: &str, run: Uuid)
     Ok(result.rows_affected() > 0)
 }
 
-/// Cancels the deletion of a project that waits for the run. Returns whether it still waited.
+/// Cancels the deletion of a project that waits for the run. Returns whether the project still waited.
 pub(super) async fn cancel_deletion(
     db: impl PgExecutor<'_>,
     id: &str,

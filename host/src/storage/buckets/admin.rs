@@ -112,8 +112,8 @@ pub(crate) async fn delete_bucket(
     Ok(())
 }
 
-/// Aborts the multipart uploads to a bucket, also those without a record. Otherwise, they could be completed after a
-/// bucket of the same name is created.
+/// Aborts the multipart uploads to a bucket, also those without a record. If they stayed, they could be completed after
+/// a bucket of the same name is created.
 async fn abort_uploads(state: &StorageState, project: &ProjectRef, name: &BucketName) -> ApiResult<()> {
     let store_bucket = project.bucket();
     match state.store.abort_uploads_below(&store_bucket, &format!("{name}/")).await {

@@ -19,7 +19,8 @@ pub(crate) async fn delete_object(access: &StorageAccess, request: ObjectRef) ->
     let path = access.object_path(request.bucket.as_deref(), &request.object_key).await?;
     access.require_bucket(path.bucket()).await?;
     let (state, store_bucket) = (&access.state, access.store_bucket());
-    // If no object is at the path, this first moves an upload without the secret key there, so that it can be deleted.
+    // If no object is at the path, the inspection first moves an object there that was uploaded without the secret key,
+    // so that it can be deleted.
     let inspected = inspect_object(access.object_context(&store_bucket, &path)).await?;
     let object = inspected.into_object().ok_or_else(object_not_found)?;
     open_uploads::discard_arrived(state, &access.project.id, &path).await?;

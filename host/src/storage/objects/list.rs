@@ -20,7 +20,7 @@ const DELIMITER: &str = "/";
 /// stores don't list them. Updates the records of uploads that have arrived.
 ///
 /// Uploads without the secret key are first moved to their paths. If that takes long, the first page is empty, and its
-/// cursor begins the list again. The list that begins again does not wait for all of them.
+/// cursor begins the list again. The list that begins again does not wait for all uploads.
 ///
 /// # Errors
 /// Returns 400 for an invalid bucket name, prefix, delimiter, limit or cursor, and if the prefix begins with the name
@@ -94,7 +94,7 @@ pub(crate) async fn list_objects(access: &StorageAccess, request: ListObjects) -
 
 /// Returns a short hash that identifies a list. `prefix` includes the bucket.
 fn cursor_scope(project_id: &str, prefix: &str, delimiter: Option<&str>) -> String {
-    // Prefixes contain no NUL, so it separates them.
+    // Prefixes contain no NUL, so a NUL separates them.
     let hash = Sha256::digest(format!("{project_id}\0{prefix}\0{}", delimiter.unwrap_or_default()));
     hex::encode(&hash[..8])
 }
@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    /// Otherwise, a list could return the same cursor for ever.
+    /// If it did not differ, a list could return the same cursor for ever.
     #[test]
     fn cursor_of_an_empty_page_begins_the_list_and_differs_from_no_cursor() {
         let scope = cursor_scope("a", "uploads/", None);

@@ -160,9 +160,9 @@ pub(in super::super) async fn list_multipart(
 /// Marks an upload as moving: step 1 of a move. Returns false if the upload is over, or another upload of the path is
 /// being moved.
 ///
-/// Also records the staged object's size and ETag at the path, if the path has a record. Otherwise, if the process ends
-/// before step 3, the moved object could exceed the limit of an earlier upload and be removed. The limit itself stays:
-/// another URL of the path may be valid, and the moved object must not raise its limit.
+/// Also records the staged object's size and ETag at the path, if the path has a record. Without this, if the process
+/// ended before step 3, the moved object could exceed the limit of an earlier upload and be removed. The limit itself
+/// stays: another URL of the path may be valid, and the moved object must not raise its limit.
 pub(super) async fn begin_move(platform: &PgPool, id: Uuid, staged: &ListedObject) -> Result<bool> {
     let claimed = sqlx::query(
         "WITH moving AS (UPDATE open_uploads SET state = 'moving' WHERE id = $1 AND state <> 'over'

@@ -115,7 +115,7 @@ pub(in super::super) async fn settle_project(state: &StorageState, project_id: &
 }
 
 /// Ends the uploads of a path whose staged objects have arrived, and removes these objects. Must be called before the
-/// object at the path is deleted. Otherwise, the next access would move a staged object to the path.
+/// object at the path is deleted, because the next access would otherwise move a staged object to the path.
 pub(in super::super) async fn discard_arrived(
     state: &StorageState,
     project_id: &str,
@@ -200,7 +200,7 @@ async fn settle_upload(
     if staged.size > upload.max_size {
         // The upload stays open: its URL can be used again, with an object within the limit.
         match state.store.delete_if_match(&bucket, &staged.key, staged.etag.as_deref()).await {
-            // This has just happened.
+            // The URL was used again just now.
             Err(StoreError::PreconditionFailed { .. }) => return Ok(SettleReport { contended: 1, ..none }),
             deleted => deleted?,
         }

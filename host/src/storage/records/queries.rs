@@ -271,8 +271,8 @@ pub(crate) async fn find_origin(
     .await
 }
 
-/// Raises the recorded limit of a path before an object of `size` bytes is copied to it. Otherwise, the copy would be
-/// removed for being larger than an earlier upload to this path was signed for. The limit stays if the copy fails,
+/// Raises the recorded limit of a path before an object of `size` bytes is copied to it. Without this, the copy could
+/// be removed for being larger than an earlier upload to this path was signed for. The limit stays if the copy fails,
 /// because another copy to the path may need it.
 pub(crate) async fn raise_limit(platform: &PgPool, project_id: &str, path: &ObjectPath, size: i64) -> Result<()> {
     sqlx::query(

@@ -1,8 +1,8 @@
 //! Deletes records of the table `file_metadata`, or keeps their limits.
 //!
-//! While a signed URL of a path may still store an object, the record is kept without an object. Otherwise, a URL that
-//! is used again would have no limit. The sweep deletes such a record. If a bucket is deleted, a trigger on the table
-//! `buckets` does the same with its records.
+//! While a signed URL of a path may still store an object, the record is kept without an object. Without the record, a
+//! URL that is used again would have no limit. The sweep deletes such a record. If a bucket is deleted, a trigger on
+//! the table `buckets` does the same with its records.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -16,7 +16,7 @@ type Result<T> = std::result::Result<T, sqlx::Error>;
 struct Condition<'a> {
     expires_at: Option<DateTime<Utc>>,
     etag: Option<&'a str>,
-    /// Whether a record without an ETag has the ETag `None`.
+    /// Whether an `etag` of `None` matches only records without an ETag, instead of any record.
     is_etag_exact: bool,
 }
 

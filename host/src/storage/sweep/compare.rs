@@ -53,7 +53,7 @@ pub(super) async fn compare_file(state: &StorageState, file: FileToCheck) -> Api
     let context = ObjectContext { state, project_id, store_bucket: &store_bucket, path: &path };
     match reconcile_object(context, Some(&file.record), object).await? {
         InspectedObject::RemovedOversize { size } => Ok(Outcome::OversizeRemoved { size: size.unsigned_abs() }),
-        // The object was found above.
+        // The object disappeared after it was found above, or it keeps changing.
         InspectedObject::Missing => Ok(Outcome::Unchanged),
         // No upload can arrive any more. If a replacement was signed for but never sent, the existing object stays.
         InspectedObject::Present(object) if file.upload_over => {

@@ -141,7 +141,8 @@ pub(crate) async fn sign_parts(access: &StorageAccess, request: SignParts) -> Ap
 /// signed.
 ///
 /// # Errors
-/// Returns 404 if the requester may not use the upload, as if the upload did not exist, and if the id can't be one.
+/// Returns 404 if the requester may not use the upload, as if the upload did not exist, and if `upload_id` can't be the
+/// id of an upload.
 async fn find_multipart(access: &StorageAccess, path: &ObjectPath, upload_id: &str) -> ApiResult<Option<OpenUpload>> {
     // To the store, an empty id is another request, and Postgres can't compare a NUL.
     if upload_id.is_empty() || upload_id.contains('\0') {

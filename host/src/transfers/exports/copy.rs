@@ -21,7 +21,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Maximum number of chunks that wait to be read.
 const MAX_QUEUED_CHUNKS: usize = 4;
 
-/// Whether policies hide rows from the session's role.
+/// The effect of row-level security policies on the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowSecurity {
     /// Policies apply if the role is subject to them.

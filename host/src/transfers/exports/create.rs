@@ -78,7 +78,7 @@ impl TransfersState {
             timeout: RUN_TIMEOUT,
         };
         if let Err(error) = self.jobs.start_run_with_id(run_id, &run).await {
-            // The error of the start is the one to report.
+            // If undoing fails too, only the error of the start is returned.
             if let Err(cause) = queries::delete(&self.platform, id).await {
                 tracing::warn!(cause = describe_cause(&cause), "the start of an export could not be undone");
             }

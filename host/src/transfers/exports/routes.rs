@@ -51,8 +51,8 @@ pub(crate) async fn list_exports(
 
 /// Start an export
 ///
-/// Starts a run that creates the file. It can be watched and cancelled like any other run. The export and its file are
-/// removed after 24 hours.
+/// Starts a run that creates the file. The run can be watched and cancelled like any other run. The export and its file
+/// are removed after 24 hours.
 #[utoipa::path(post, path = "/admin/v1/exports", tag = "transfers", request_body = CreateExport,
     responses((status = 202, body = ExportStarted),
         (status = 400, body = ErrorBody, description = "`invalid_request`, `sql_error` or `sql_refused`"),

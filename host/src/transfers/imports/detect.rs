@@ -28,8 +28,8 @@ pub(super) struct Hints {
     pub(super) header: Option<bool>,
     pub(super) delimiter: Option<char>,
     pub(super) null_text: Option<String>,
-    /// The mapped fields. If the first row contains one of them, it is the header. Empty if the owner decided about the
-    /// header.
+    /// The mapped fields. They can show that the first row is the header; see [`is_mapped`]. Empty if the owner decided
+    /// about the header.
     pub(super) mapped: Vec<String>,
 }
 
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_rows_alone_are_left_to_the_import() {
+    fn file_with_only_bad_rows_is_read_without_an_error() {
         let target = Target { quoted: "public.t".to_owned(), kind: "r".to_owned(), columns: vec![], keys: vec![] };
         for (format, head, lines) in [
             (ImportFormat::Json, "[{\"name\": \"a\\u0000b\"}]", vec![1]),

@@ -77,7 +77,7 @@ fn short_json(cell: &Cell) -> Box<RawValue> {
     json.unwrap_or_else(|| RawValue::NULL.to_owned())
 }
 
-/// Returns warnings about the values of a column. NULL is never a reason for one.
+/// Returns warnings about the values of a column. NULL is never a reason for a warning.
 fn column_warnings(source: &str, column: &Column, values: &[&Cell]) -> Vec<String> {
     let texts = || values.iter().filter(|cell| ***cell != Cell::Null).map(|cell| cell.text());
     let mut warnings = Vec::new();

@@ -111,7 +111,7 @@ pub(crate) async fn preview_import(
 
 /// Start an import
 ///
-/// Starts a run that imports the file in one transaction. It can be watched and cancelled like any other run. The
+/// Starts a run that imports the file in one transaction. The run can be watched and cancelled like any other run. The
 /// settings that `preview` detected apply, unless the request contains others. After a dry run, and after a failure, an
 /// import can be started again.
 #[utoipa::path(post, path = "/admin/v1/imports/{import}/start", tag = "transfers", params(("import" = Uuid, Path)),

@@ -90,7 +90,8 @@ impl Target {
         matches!(self.kind.as_str(), "r" | "p")
     }
 
-    /// Returns whether NULL equals NULL in a key with these columns. If there are several, an upsert obeys all of them.
+    /// Returns whether NULL equals NULL in a key with these columns. If several keys have these columns, an upsert
+    /// obeys all of them.
     pub(super) fn nulls_are_equal(&self, columns: &[String]) -> bool {
         let has_columns =
             |key: &&Key| key.columns.len() == columns.len() && key.columns.iter().all(|name| columns.contains(name));

@@ -63,7 +63,7 @@ fn matching_days(expression: &str) -> Vec<NaiveDate> {
 }
 
 #[test]
-fn day_field_that_begins_with_a_star_does_not_widen_the_other() {
+fn both_day_fields_must_match_if_one_begins_with_a_star() {
     use chrono::Datelike;
     let all = || (0..730).map(|day| NaiveDate::from_ymd_opt(2026, 1, 1).unwrap() + Days::new(day));
     let check = |expression: &str, selects: fn(u32, Weekday) -> bool| {

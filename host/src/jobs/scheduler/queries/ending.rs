@@ -167,7 +167,7 @@ pub(in crate::jobs::scheduler) async fn end_runs(
     .await
 }
 
-/// Ends up to `limit` runs whose lease expired, or only this run if its lease expired.
+/// Ends up to `limit` runs whose lease expired, or only the run `only`, if its lease expired.
 pub(in crate::jobs::scheduler) async fn end_expired_runs(
     connection: &mut PgConnection,
     only: Option<Uuid>,

@@ -62,7 +62,7 @@ pub(in crate::jobs::scheduler) struct JobCursor {
 /// run is inserted for a fire time that has one.
 ///
 /// A catch-up run is queued while a run of another scheduler than `worker` is active: that scheduler may have crashed,
-/// and then the run only ends when its lease expires. The catch-up run waits until it has ended.
+/// and then the run only ends when its lease expires. The catch-up run waits until that run has ended.
 pub(in crate::jobs::scheduler) async fn queue_due_runs(
     transaction: &mut PgConnection,
     runs: &[FiredRun],

@@ -106,8 +106,8 @@ impl<'a> Mover<'a> {
     }
 
     /// Moves the rows with numbers from 1 to `rows`, and adds bad ones to the faults. `Abort` stops at the first one,
-    /// unless `finds_all`. Only `Skip` adds discarded rows to the faults, because they don't let an `Abort` fail.
-    /// Without all rows, a row that references others is not a fault.
+    /// unless `finds_all`. Only `Skip` adds discarded rows to the faults, because a discarded row does not make an
+    /// `Abort` fail. Without all rows, a row that references others is not a fault.
     pub(super) async fn run(
         mut self,
         rows: u64,
@@ -196,7 +196,7 @@ impl<'a> Mover<'a> {
             let mut still_waiting: Vec<(WaitingRow, tokio_postgres::Error)> = Vec::new();
             for row in waiting {
                 match self.move_set(&[row.number]).await? {
-                    // These statements are not undone for another reason.
+                    // `move_set` is never undone because of discarded rows.
                     Err(Undone::Discarding) => {}
                     Err(Undone::Refused(error)) => still_waiting.push((row, error)),
                     Ok(()) => {

@@ -100,7 +100,7 @@ impl Source<'_> {
     }
 
     /// Returns the condition that the value is the column's default: an object does not have the key. Returns `None` if
-    /// it never is.
+    /// the value never is the default.
     fn is_default(&self) -> Option<String> {
         let can_be_default = self.column.default.is_some() && !self.is_csv;
         can_be_default.then(|| format!("s.doc::json -> {} IS NULL", escape_literal(&self.key)))
@@ -251,7 +251,7 @@ fn is_inserted(target: &Target, plan: &Plan) -> (String, String) {
     };
     // Partitioned tables do not return system columns. But a statement reads the table as it was before it wrote to it,
     // so it finds the key of an updated row there, and not that of an inserted one. If another transaction inserted the
-    // key in between, the row counts as inserted. NULL equals NULL only if it does in the key.
+    // key in between, the row counts as inserted. Two NULLs are equal only if the key treats them as equal.
     let nulls_are_equal = target.nulls_are_equal(&plan.conflict);
     let (mut returned, mut conditions) = (Vec::new(), Vec::new());
     for (index, (name, equality)) in key.columns.iter().zip(&key.equalities).enumerate() {

@@ -119,8 +119,8 @@ struct CopyRows<'a> {
     client: &'a ExclusiveClient,
     statement: &'a str,
     reader: Reader<'a>,
-    /// Whether the rows before one that can't be read stay in the table. Otherwise, Postgres reports an error and needs
-    /// a rollback.
+    /// Whether the rows before one that can't be read stay in the table. If not, the copy is undone with an error, and
+    /// the transaction needs a rollback.
     keeps_rows: bool,
 }
 
@@ -203,7 +203,7 @@ async fn load_staged(
     let mover = Mover::new(client, statements, &mut faults).await?;
     let all = if cut_at.is_some() { AllRows::No } else { AllRows::Yes };
     let Written { inserted, updated, skipped } = mover.run(read, all, load.plan.on_error, load.plan.dry_run).await?;
-    // The rows before the one at which an `Abort` stopped were moved too, so an earlier one may be the reason.
+    // The rows before the one at which an `Abort` stopped were moved too, so an earlier row may be the reason.
     let undone = on_error == OnImportError::Abort && faults.count > 0;
     let reason = if undone { Some(faults.first()) } else { cut_at };
     let failure = reason.map(|reason| {
@@ -223,7 +223,7 @@ async fn load_staged(
 
 /// Copies the file into the temporary table. Returns the number of rows that were read. If the rest of the file can't
 /// be read, or must not be, also returns a sentence about the row at which it stopped. An `Abort` stops at the first
-/// bad row, and returns the number of rows before it, which are in the table. Otherwise, none are in the table then.
+/// bad row, and returns the number of rows before it, which are in the table. If a `Skip` stops, the table is empty.
 async fn stage(
     client: &ExclusiveClient,
     load: &Load<'_>,

@@ -14,7 +14,7 @@ enum BadEscape {
     LoneSurrogate,
 }
 
-/// Checks that Postgres can read the escapes of an object. If it can't, its own error does not name the value.
+/// Checks that Postgres can read the escapes of an object. If Postgres can't, its own error does not name the value.
 pub(super) fn check_escapes(line: u64, object: &str) -> Result<(), RecordError> {
     let Some(bad) = bad_escape(object) else { return Ok(()) };
     let values: BTreeMap<String, &RawValue> = serde_json::from_str(object).unwrap_or_default();

@@ -15,7 +15,7 @@ pub(in crate::transfers::imports) enum JsonShape {
 enum State {
     /// Before the array, or between lines.
     Start,
-    /// Before an item. After a comma, there must be one.
+    /// Before an item. After a comma, there must be an item.
     BeforeItem {
         after_comma: bool,
     },
@@ -73,12 +73,11 @@ impl JsonRecords {
                     continue;
                 }
                 self.mark = None;
+                for byte in BYTE_ORDER_MARK.iter().take(length) {
+                    self.push(*byte, on_record)?;
+                }
             }
-            match self.shape {
-                JsonShape::Lines => self.push_to_line(*byte, on_record)?,
-                JsonShape::Array => self.push_to_array(*byte, on_record)?,
-            }
-            self.line += u64::from(*byte == b'\n');
+            self.push(*byte, on_record)?;
         }
         Ok(())
     }
@@ -99,6 +98,19 @@ impl JsonRecords {
             }
             (JsonShape::Array, _) => Err(self.invalid("The file ends before the end of the array.").into()),
         }
+    }
+
+    fn push<E: From<RecordError>>(
+        &mut self,
+        byte: u8,
+        on_record: &mut impl FnMut(Parsed<JsonRecord<'_>>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self.shape {
+            JsonShape::Lines => self.push_to_line(byte, on_record)?,
+            JsonShape::Array => self.push_to_array(byte, on_record)?,
+        }
+        self.line += u64::from(byte == b'\n');
+        Ok(())
     }
 
     fn push_to_line<E: From<RecordError>>(
@@ -211,7 +223,7 @@ impl JsonRecords {
 mod tests {
     use super::*;
 
-    fn parse(shape: JsonShape, text: &str, size: usize) -> Result<Vec<(u64, String)>, (u64, &'static str)> {
+    fn parse(shape: JsonShape, text: &[u8], size: usize) -> Result<Vec<(u64, String)>, (u64, &'static str)> {
         let mut records = Vec::new();
         let mut on_record = |parsed: Parsed<JsonRecord<'_>>| match parsed {
             Parsed::Record((line, object)) => {
@@ -221,7 +233,7 @@ mod tests {
             Parsed::Bad(error) => Err(error),
         };
         let mut parser = JsonRecords::new(shape);
-        for chunk in text.as_bytes().chunks(size) {
+        for chunk in text.chunks(size) {
             parser.read(chunk, &mut on_record).map_err(|error| (error.line, error.code))?;
         }
         parser.finish(&mut on_record).map_err(|error| (error.line, error.code))?;
@@ -232,7 +244,7 @@ mod tests {
         let expected = expected
             .map(|records| records.iter().map(|(line, object)| (*line, (*object).to_owned())).collect::<Vec<_>>());
         for size in [1, 3, 1000] {
-            assert_eq!(parse(shape, text, size), expected, "{text} in pieces of {size}");
+            assert_eq!(parse(shape, text.as_bytes(), size), expected, "{text} in pieces of {size}");
         }
     }
 
@@ -264,5 +276,17 @@ mod tests {
         lines("{\"a\":1}\r\n\n {\"a\":2}", Ok(&[(1, "{\"a\":1}"), (3, "{\"a\":2}")]));
         lines("", Ok(&[]));
         lines("{}\n[]\n", Err((2, "invalid_json")));
+    }
+
+    #[test]
+    fn part_of_a_byte_order_mark_is_refused() {
+        for size in [1, 3, 1000] {
+            for part in [&BYTE_ORDER_MARK[..1], &BYTE_ORDER_MARK[..2]] {
+                let array = [part, b"[{}]"].concat();
+                assert_eq!(parse(JsonShape::Array, &array, size), Err((1, "invalid_json")), "pieces of {size}");
+                let lines = [part, b"{}\n"].concat();
+                assert_eq!(parse(JsonShape::Lines, &lines, size), Err((1, "invalid_encoding")), "pieces of {size}");
+            }
+        }
     }
 }

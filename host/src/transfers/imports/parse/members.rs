@@ -1,5 +1,5 @@
-//! The members of a JSON object with their JSON as it is in the file. Postgres's numbers have more digits than those of
-//! serde_json, and no limit of that kind.
+//! The members of a JSON object with their JSON as it is in the file. Postgres's numbers can have more digits than
+//! those of serde_json, and can be larger.
 
 use std::{collections::HashMap, fmt};
 
