@@ -67,7 +67,7 @@ async fn user_logs_in_from_a_known_address_while_strangers_attack_the_account() 
             (_, wait) => tokio::time::sleep(Duration::from_secs(wait.unwrap())).await,
         }
     }
-    // An address that is not known would wait about 28 seconds since the limit was exceeded.
+    // An unknown address would have to wait until about 28 seconds after the limit was exceeded.
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
 }
 

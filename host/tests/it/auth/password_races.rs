@@ -243,7 +243,8 @@ async fn request_whose_statement_ends_because_of_a_deadlock_succeeds() {
         let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity
                                       WHERE datname = current_database() AND wait_event_type = 'Lock')";
         eventually("the request waits for a lock", async || query::<bool>(&project, waiting).await).await;
-        // Fails if the request had waited for its own timeout before: on a busy machine, this may come too late.
+        // On a busy machine, the request's `deadlock_timeout` may have passed already. Then Postgres ends this
+        // statement.
         drop(sqlx::raw_sql("SELECT FROM auth.sessions FOR UPDATE").execute(&mut connection).await);
         sqlx::raw_sql("ROLLBACK").execute(&mut connection).await.expect("rollback");
         connection.close().await.expect("close");
