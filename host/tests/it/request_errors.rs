@@ -1,5 +1,5 @@
-//! Errors of requests that can't be decoded: they name fields and JSON, never types of Rust. Also paths in another
-//! notation.
+//! Requests that can't be decoded: their errors name fields, parameters and JSON, never types of Rust. Percent-encoded
+//! paths are decoded.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -189,7 +189,7 @@ async fn change_of_disconnected_client_is_audited() {
 }
 
 #[tokio::test]
-async fn known_outcome_is_recorded_if_the_client_disconnects_before_it_is_written() {
+async fn known_outcome_is_recorded_if_the_client_disconnects_before_the_outcome_is_written() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     project.sql("CREATE TABLE items (id int PRIMARY KEY)").await;

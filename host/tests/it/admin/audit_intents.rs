@@ -164,7 +164,7 @@ async fn entries_name_the_changed_resource() {
 }
 
 #[tokio::test]
-async fn entries_name_project_and_target_of_successful_and_refused_changes() {
+async fn entries_name_project_and_target_and_refused_changes_name_the_project() {
     let app = TestApp::builder().role(Role::Gateway).start().await;
     let project = app.create_project("Shop").await;
     project.sql("CREATE TABLE items (id int PRIMARY KEY)").await;

@@ -106,7 +106,7 @@ async fn sign_in_code_works_once_and_cookie_until_sign_out() {
 }
 
 #[tokio::test]
-async fn session_is_extended_by_use_and_ends_with_its_token() {
+async fn session_is_extended_by_use_and_refused_after_expiry_or_with_another_admin_token() {
     let app = TestApp::start().await;
     let (browser, _) = sign_in(&app, json!({ "token": TOKEN })).await;
     let set_expiry = |when: &'static str| {
@@ -167,7 +167,7 @@ async fn sign_in_requires_code_or_token_and_own_origin() {
     assert_eq!(as_cookie.get("/admin/v1/session").await.0, StatusCode::UNAUTHORIZED);
 }
 
-/// Guesses tokens until the address must wait. Returns the number of guesses before.
+/// Guesses tokens until the address must wait. Returns the number of guesses before the limit.
 async fn guess_until_limited(guess: &Client) -> u32 {
     for number in 0..10_000 {
         match code_of(&guess.get("/admin/v1/session").await) {
@@ -202,7 +202,7 @@ async fn failed_sign_ins_are_rate_limited_and_audited_once() {
         if code_of(&by_wrong_token) == limited && code_of(&by_code) == limited {
             break;
         }
-        // On a busy machine, the address need not wait any more.
+        // On a busy machine, the address may no longer have to wait.
         attempts += 1;
         assert!(attempts < 20, "{by_wrong_token:?} {by_code:?}");
     }

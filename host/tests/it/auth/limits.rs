@@ -77,7 +77,7 @@ async fn user_logs_in_from_a_known_address_while_strangers_attack_the_account() 
             other => panic!("{other:?}"),
         }
     }
-    // An address that is not known would wait about 28 seconds since the limit was exceeded.
+    // An unknown address would have to wait until about 28 seconds after the limit was exceeded.
     assert!(waits.iter().sum::<u64>() < 15, "{waits:?}");
 }
 

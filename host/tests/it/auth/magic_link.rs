@@ -121,7 +121,7 @@ async fn magic_links_are_off_until_the_owner_allows_them_and_mail_is_configured(
     change_settings(&project, json!({ "allowMagicLink": true })).await;
     ask(&project, "ada@example.com").await;
     let (_, _, token) = next(&mails).await;
-    // A link that was mailed before no longer works.
+    // A link that was mailed before the change no longer works.
     change_settings(&project, json!({ "allowMagicLink": false })).await;
     let (status, error) = confirm(&project, &token).await;
     assert_eq!((status, code(&error)), (StatusCode::FORBIDDEN, "magic_link_disabled"), "{error}");

@@ -254,7 +254,7 @@ async fn change_of_the_address_ends_with_a_newer_one_a_new_password_and_a_sign_o
         assert_eq!((status, code(&body)), (StatusCode::UNAUTHORIZED, "invalid_token"), "{body}");
     };
     let first = change_address(&client, &mails, "a@example.com").await;
-    // Also if the new address turns out to be taken, which the response does not reveal.
+    // A newer change ends the first one even if the newer address is taken. The response does not reveal that.
     sign_up(&project, "taken@example.com").await;
     assert_eq!(client.patch("/v1/auth/me", json!({ "email": "taken@example.com" })).await.0, StatusCode::OK);
     is_refused(&first).await;

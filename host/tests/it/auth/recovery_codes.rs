@@ -129,10 +129,10 @@ async fn login_with_two_recovery_codes_at_the_same_time_opens_one_session() {
 }
 
 #[tokio::test]
-async fn secret_of_another_platform_needs_a_recovery_code() {
+async fn second_factor_whose_secret_cannot_be_decrypted_needs_a_recovery_code() {
     let (app, project) = start("Moved").await;
     let Enrolled { secret, recovery_codes, .. } = enrol(&project, sign_up(&project, "ada@example.com").await).await;
-    // This platform does not have the keys of the other one.
+    // Without its data keys, a platform can't decrypt the secret, just like the secret of another platform.
     sqlx::query("DELETE FROM data_keys").execute(app.app.platform()).await.unwrap();
     let node = TestApp::builder()
         .database_url(app.services.database_url.expose())

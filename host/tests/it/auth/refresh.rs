@@ -53,7 +53,7 @@ async fn refresh_above_the_accounts_limit_leaves_the_token_unused() {
     };
     assert_eq!((status, code(&error)), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "{error}");
     assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.refresh_tokens").await, exchanged + 1);
-    // The limit does not keep a session whose token was stolen.
+    // The reuse of a token ends the session even above the limit.
     age_used_tokens(&project, 60).await;
     let (status, error) = refresh(&project, token(&first)).await;
     assert_eq!((status, code(&error)), (StatusCode::UNAUTHORIZED, "invalid_refresh_token"), "{error}");
@@ -61,7 +61,7 @@ async fn refresh_above_the_accounts_limit_leaves_the_token_unused() {
 }
 
 #[tokio::test]
-async fn same_token_within_the_grace_gives_the_same_successor_on_every_node() {
+async fn same_token_within_the_grace_period_gives_the_same_successor_on_every_node() {
     let (app, project) = start("Grace").await;
     let node = TestApp::builder()
         .database_url(app.services.database_url.expose())
@@ -95,7 +95,7 @@ async fn same_token_within_the_grace_gives_the_same_successor_on_every_node() {
 }
 
 #[tokio::test]
-async fn token_used_again_after_the_grace_ends_the_whole_session() {
+async fn token_used_again_after_the_grace_period_ends_the_whole_session() {
     let (app, project) = start("Reuse").await;
     let stolen = sign_up(&project, "a@example.com").await;
     let other = super::log_in(&project, "a@example.com", super::PASSWORD).await.1;

@@ -214,7 +214,7 @@ async fn project_without_login_returns_auth_disabled_before_checking_tokens() {
             let (status, body) = client.send(method.clone(), path, Some(json!({}))).await;
             assert_eq!((status, code(&body)), (StatusCode::NOT_FOUND, "auth_disabled"), "{method} {path}: {body}");
         }
-        // The API key is checked before that.
+        // The API key is checked first.
         assert_eq!(app.public().send(method, path, Some(json!({}))).await.0, StatusCode::UNAUTHORIZED);
     }
     let (status, body) = app.public().get(&format!("/v1/auth/jwks/{}", project.id)).await;

@@ -105,7 +105,7 @@ async fn api_key_as_bearer_token_is_refused_with_a_hint() {
 }
 
 #[tokio::test]
-async fn checked_sessions_end_at_once_everywhere() {
+async fn ended_session_loses_access_to_tables_at_once_only_if_sessions_are_checked() {
     let (_app, project) = start("Checked").await;
     let body = sign_up(&project, "a@example.com").await;
     let client = signed_in(&project, &body);

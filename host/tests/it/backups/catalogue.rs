@@ -158,7 +158,7 @@ async fn backup_without_dump_is_missing_until_the_dump_returns() {
 }
 
 #[tokio::test]
-async fn recording_a_backup_requires_its_objects_in_storage() {
+async fn backup_is_recorded_only_if_its_fields_are_valid_and_match_the_stored_dump() {
     let app = TestApp::start().await;
     let project = app.create_project("recorded").await;
     let backup = store_backup(&app, &project, 0).await;

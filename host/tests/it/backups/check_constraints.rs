@@ -50,7 +50,7 @@ async fn constraints(project: &TestProject) -> Vec<String> {
     .unwrap()
 }
 
-/// Restores a backup. Returns what was left out.
+/// Restores a backup. Returns the list of objects that were left out.
 async fn restore(app: &TestApp, backup: &Value, project: &TestProject) -> Vec<String> {
     let (done, run) = confirm(app, &plan(app, backup, project).await, project).await;
     assert_eq!((&run["status"], &done["state"]), (&json!("success"), &json!("done")), "{run} {done}");
@@ -105,10 +105,9 @@ async fn check_constraints_that_rows_violate_become_not_valid_and_are_listed() {
     for (left_out, expected) in left_out.iter().zip(expected) {
         assert!(left_out.starts_with(expected) && left_out.ends_with("NOT VALID now"), "{left_out} {expected}");
     }
-    // Nothing else changed, and the comments are kept.
+    // Only the listed constraints changed, and the one that `heirs` only inherits. The comments are kept.
     let after = constraints(&project).await;
     let changed: Vec<_> = before.iter().filter(|constraint| !after.contains(constraint)).collect();
-    // The constraint that `heirs` only inherits changed too, but is not listed.
     assert_eq!(changed.len(), expected.len() + 1, "{changed:#?}");
     assert!(after.iter().any(|constraint| constraint.ends_with("|the \"zone\"; it's open")), "{after:#?}");
     assert_is_refused(&project, "INSERT INTO items (id, zone) VALUES (3, 'b')").await;
@@ -128,7 +127,7 @@ async fn owner_is_warned_of_check_constraints_that_a_plain_pg_restore_cannot_loa
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("warned").await;
     project.sql(OBJECTS).await;
-    // The tables that these functions read are loaded before.
+    // The table that this function reads is loaded before the table with the constraint.
     project
         .sql(
             "CREATE TABLE a_first (name text);

@@ -42,7 +42,8 @@ async fn read_dump(dump: Dump) -> (Vec<u8>, Result<DumpInfo, DumpError>) {
     (archive, outcome.await)
 }
 
-/// Uploads a dump. Returns the upload, which is not committed, if the dump succeeded, and otherwise discards it.
+/// Uploads a dump. If the dump succeeds, returns the upload, which is not committed yet. If it fails, discards the
+/// upload.
 async fn store_dump(app: &TestApp, dump: Dump, key: &str) -> Result<StoredUpload, DumpError> {
     let Dump { mut bytes, outcome } = dump;
     app.app.store().ensure_bucket(PLATFORM_BUCKET).await.unwrap();

@@ -85,7 +85,7 @@ impl Encrypted {
         self.app.admin().post(&self.path("/restore"), request).await
     }
 
-    /// Confirms a restore. Returns it after its run.
+    /// Confirms a restore. Returns the restore after its run.
     async fn confirm(&self, restore: &Value, identity: Option<&str>) -> Value {
         let request = json!({ "confirm": self.project.name, "identity": identity });
         let (status, started) = self.app.admin().post(&path_of(restore, "/confirm"), request).await;

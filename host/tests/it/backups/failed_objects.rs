@@ -109,7 +109,7 @@ async fn restore_leaves_failed_objects_out_and_lists_them_if_the_owner_chooses_s
     let entry = audited("restore.finish").await;
     assert_eq!((&entry["details"]["leftOut"], &entry["target"]), (&json!(5), &planned["id"]), "{entry}");
     assert_eq!((&entry["actor"], &entry["projectId"]), (&json!("system"), &json!(project.id)), "{entry}");
-    // A rollback loads nothing. It keeps the list, which is about the database that is kept.
+    // A rollback loads nothing, so the option is refused. The list stays. It describes the database that is kept.
     let (status, body) = app.admin().post(&path_of(&planned, "/rollback"), request).await;
     assert_eq!((status, code(&body)), (StatusCode::BAD_REQUEST, "invalid_request"), "{body}");
     let rollback = json!({ "confirm": "lenient" });
@@ -144,7 +144,7 @@ async fn tables_and_rows_are_never_left_out() {
 }
 
 #[tokio::test]
-async fn full_disk_of_the_postgres_server_is_named_and_is_no_fault_of_the_backup() {
+async fn full_disk_of_the_postgres_server_is_reported_and_does_not_mark_the_backup_as_failed() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("full disk").await;
     // Building the index fails in every other database.

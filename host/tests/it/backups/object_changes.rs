@@ -19,7 +19,7 @@ use crate::{
 
 /// The request that reads the large object.
 const READ_LARGE: &str = "/uploads/large.bin?x-id=GetObject";
-/// Times that a backup reads an object that keeps changing: twice in each of five attempts.
+/// Number of times that a backup reads an object that keeps changing: twice in each of five attempts.
 const MAX_READS: usize = 10;
 
 /// A platform whose connections to the store can be made to pause.
@@ -58,7 +58,7 @@ async fn restore_newest(app: &TestApp, project: &TestProject) {
     assert_eq!(restored["state"], "done", "{restored} {run}");
 }
 
-/// Keeps backups between the list of objects and their copies.
+/// Stops backups after they have listed the objects and before they copy them.
 struct PausedBackups(PgConnection);
 
 impl PausedBackups {

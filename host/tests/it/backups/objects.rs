@@ -18,7 +18,7 @@ use crate::{
     support::{TestApp, TestProject, eventually, must_send, raw, upload_request},
 };
 
-/// A size that is larger than that of objects that are read into memory, and than one part of an upload.
+/// A size above the maximum for objects that are read into memory, and above the size of one part of an upload.
 const LARGE_BYTES: usize = 9 << 20;
 
 pub(crate) async fn upload(project: &TestProject, path: &str, bytes: &[u8]) {
@@ -58,7 +58,7 @@ pub(crate) async fn back_up(app: &TestApp, project: &TestProject) -> (Value, Val
     (backup, run["result"]["backups"][0]["objects"].clone())
 }
 
-/// Returns the keys of the objects in the platform's bucket.
+/// Returns the keys of the objects in the platform's bucket that begin with `prefix`.
 pub(crate) async fn keys(app: &TestApp, prefix: &str) -> Vec<String> {
     match app.app.store().list_page(PLATFORM_BUCKET, prefix, 1000, None).await {
         // The first backup creates the bucket.
@@ -241,7 +241,7 @@ async fn copies_for_recipients_reveal_nothing_and_need_the_identity() {
 }
 
 #[tokio::test]
-async fn other_recipients_get_copies_of_their_own() {
+async fn encrypted_backup_does_not_use_unencrypted_copies() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("later encrypted").await;
     upload(&project, "a.txt", b"content").await;

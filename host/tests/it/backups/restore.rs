@@ -166,7 +166,7 @@ async fn every_kind_of_object_is_restored_unchanged() {
             id = project.id
         ))
         .await;
-    // Since version 17, Postgres creates no such view, because it does not use the search path for them.
+    // Since version 17, Postgres creates no such view, because it does not use the search path for materialized views.
     if major_version() < 17 {
         project
             .sql(
@@ -324,7 +324,7 @@ async fn failed_check_leaves_the_project_unchanged() {
 }
 
 #[tokio::test]
-async fn restores_that_cannot_be_planned_are_refused_with_reason() {
+async fn restores_that_cannot_be_planned_confirmed_or_rolled_back_are_refused() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("refused").await;
     let backup = create_backup(&app, &format!("project:{}", project.id)).await;

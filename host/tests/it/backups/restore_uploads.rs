@@ -109,13 +109,13 @@ async fn only_archives_in_custom_format_are_planned() {
 async fn archive_with_an_invalid_head_is_read_completely_by_a_restore() {
     let app = TestApp::start().await;
     let restorer = Restorer::new(&app.services.database_url, None).unwrap();
-    // The last byte is the size of integers, of which `pg_restore` accepts at most 32.
+    // The last byte is the size of an integer. `pg_restore` accepts at most 32.
     let head = Bytes::from_static(b"PGDMP\x01\x0e\x00\xff");
     let chunks = std::iter::once(head).chain(std::iter::repeat_n(Bytes::from(vec![b'x'; 64 << 10]), 64));
     let mut bytes = stream::iter(chunks.map(Ok::<_, std::io::Error>));
     let archive = Archive { bytes: &mut bytes, dump_version: None };
     let error = restorer.load_platform("never_created", "password", archive).await.unwrap_err();
-    // Its SHA-256 would otherwise be that of its beginning, and the dump would seem to have been changed.
+    // Without the rest, the SHA-256 would be that of the beginning, and the archive would seem to have been changed.
     assert!(error.is_of_content() && bytes.next().await.is_none(), "{error}");
 }
 

@@ -53,7 +53,7 @@ pub(crate) async fn project_with_objects(app: &TestApp, name: &str) -> TestProje
     project
 }
 
-/// Creates a backup of the target. Returns it as listed.
+/// Creates a backup of the target. Returns the backup as listed.
 pub(crate) async fn create_backup(app: &TestApp, target: &str) -> Value {
     let run = ended_run(app, &start_backup(app, target).await).await;
     assert_eq!(run["status"], "success", "{run}");

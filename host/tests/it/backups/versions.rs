@@ -92,8 +92,9 @@ impl Platform {
     }
 }
 
-/// Backs up a project on each version, and moves each archive to every other version.
-async fn move_archives_between(majors: &[u32]) {
+/// Backs up a project on each version. Restores each archive on every other version that can read it, and checks that
+/// the other versions refuse it.
+async fn restore_archives_between(majors: &[u32]) {
     let mut platforms = Vec::new();
     let mut archives = Vec::new();
     for &major in majors {
@@ -114,12 +115,12 @@ async fn move_archives_between(majors: &[u32]) {
 }
 
 #[tokio::test]
-async fn archives_move_between_the_oldest_and_the_newest_version_of_postgres() {
-    move_archives_between(&[15, 18]).await;
+async fn archive_of_the_oldest_postgres_restores_on_the_newest_and_the_reverse_is_refused() {
+    restore_archives_between(&[15, 18]).await;
 }
 
 #[cfg(feature = "postgres-versions")]
 #[tokio::test]
-async fn archives_move_between_all_versions_of_postgres() {
-    move_archives_between(&[15, 16, 17, 18]).await;
+async fn archives_restore_on_every_version_of_postgres_that_can_read_them() {
+    restore_archives_between(&[15, 16, 17, 18]).await;
 }

@@ -1,4 +1,5 @@
-//! `atlashub backup create` next to other runs, and `atlashub backup list` with and without the platform database.
+//! `atlashub backup create` next to other runs, `atlashub backup list` without the platform database, and commands that
+//! find no data in their folder.
 
 use atlashub::config::Role;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn backup_create_touches_no_other_run_and_queues_none() {
+async fn backup_create_changes_no_other_run_and_creates_none_for_due_jobs() {
     let runner = TestRunner::new();
     let app = TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).start().await;
     let due = app.create_job(json!({ "scheduleCron": "* * * * * *", "overlap": "allow" })).await;

@@ -136,7 +136,7 @@ async fn older_version_accepts_migrations_of_a_newer_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rejected_login_fails_without_waiting() {
+async fn serve_reports_a_missing_database_without_the_password() {
     let url = Postgres::shared().url("no_such_database");
     let ended = ProgramVars::external(&url).run(&["serve"]);
     assert_eq!(ended.code, Some(1));

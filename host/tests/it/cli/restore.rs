@@ -149,7 +149,7 @@ async fn new_machine_is_restored_from_the_object_store_and_the_master_key() {
     assert_eq!(body["rows"], json!([]), "{body}");
 }
 
-/// The records of the backup don't know for what size a newer object was signed.
+/// The records in the backup don't contain the size for which a newer object was signed.
 #[tokio::test(flavor = "multi_thread")]
 async fn restored_platform_keeps_objects_that_are_newer_than_its_backup() {
     let vars = ProgramVars::external(&Postgres::shared().platform_database().await);
@@ -281,7 +281,7 @@ async fn command_brings_back_the_objects_of_a_backup() {
     serving.kill();
     let created = vars.run(&["backup", "create", &format!("project:{id}"), "--objects"]);
     assert_eq!(created.code, Some(0), "{created:?}");
-    // The end of the embedded Postgres is not an error.
+    // The end of the embedded Postgres is not reported as an error.
     assert!(!created.stderr.contains("does not respond") && !created.stderr.contains("closed pool"), "{created:?}");
 
     let serving = vars.serve(&[]);

@@ -33,7 +33,7 @@ async fn restored_platform_revives_no_key_of_a_deleted_project() {
     back_up(&owner, &format!("project:{id}")).await;
     let revoke = path(&project, &format!("/keys/{}", revoked["apiKey"]["id"].as_str().unwrap()));
     assert_eq!(owner.delete(&revoke).await.0, StatusCode::NO_CONTENT);
-    // No project is left, and the platform database no longer knows which keys of this one were revoked.
+    // No project is left, and the platform database no longer records which keys of this project were revoked.
     let (status, body) = owner.delete_with(&path(&project, ""), json!({ "confirm": "Deleted later" })).await;
     assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
     serving.end();

@@ -164,7 +164,7 @@ async fn column_grants_are_enforced() {
     )
     .await;
     check(&publishable, Method::DELETE, "/v1/db/people?eq.id=1", None, (403, "forbidden")).await;
-    // With insert but without read, the response contains no rows, and says so.
+    // With insert but without read, the response contains no rows, and `returning` says so.
     let (status, body) =
         publishable.post("/v1/db/inbox", json!({ "rows": [{ "text": "hello" }, { "text": "again" }] })).await;
     assert_eq!((status, body), (StatusCode::CREATED, json!({ "rows": [], "count": 2, "returning": "minimal" })));

@@ -69,7 +69,7 @@ async fn embedded_lists_take_limit_order_offset_and_filters() {
     let (rows, capped) = read(&secret, "select=id,youngest:kid(id)&youngest.limit=1&youngest.order=id.desc").await;
     assert_eq!(rows[0], json!({ "id": 1, "youngest": [{ "id": 5 }] }));
     assert_eq!(capped, json!(["youngest"]));
-    // The cursor still works when its key is not selected.
+    // The cursor still works when the column of its key is not selected.
     let (_, body) = secret.get("/v1/db/parent?select=name,kid(id)&order=id&limit=2&kid.limit=1").await;
     let cursor = body["page"]["nextCursor"].as_str().unwrap();
     assert_eq!(body["page"]["embedsCapped"], json!(["kid"]));
@@ -98,7 +98,7 @@ async fn tables_embedded_two_levels_deep_take_parameters() {
         ])
     );
     assert_eq!(capped, json!(["kid", "kid.toys"]));
-    // An embedded array in an embedded object.
+    // An embedded object in an embedded object, and an embedded array in an embedded object.
     let (status, body) = secret.get("/v1/db/toy?select=id,kid(id,parent(id,name))&eq.id=1&eq.kid.parent.id=9").await;
     assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1, "kid": { "id": 2, "parent": null } }])));
     let (status, body) =
@@ -125,7 +125,7 @@ async fn list_cut_at_the_maximum_is_reported() {
 }
 
 #[tokio::test]
-async fn invalid_parameters_of_embedded_tables_list_valid_names() {
+async fn errors_of_parameters_of_embedded_tables_name_the_invalid_part() {
     let app = TestApp::start().await;
     let project = project(&app, "embedded errors").await;
     let secret = project.secret();

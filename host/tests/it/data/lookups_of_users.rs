@@ -11,7 +11,7 @@ use crate::{
     support::{Client, TestApp, TestProject, eventually},
 };
 
-/// Each user sees own notes. The policy fails for users whose address begins with `failing`.
+/// Each user sees only their own notes. The policy fails for users whose address begins with `failing`.
 const NOTES: &str = "
     create table notes (id int primary key, owner uuid, body text);
     alter table notes enable row level security;
@@ -73,7 +73,7 @@ async fn failed_and_cancelled_lookups_of_a_user_affect_no_other_user() {
     let mut rounds = 0..;
     eventually("lookups are sent together", async || {
         let round: usize = rounds.next().unwrap();
-        // The failing user takes part in every second round, after whose batches nothing is shared for two seconds.
+        // The failing user takes part in every second round. After a failed batch, nothing is shared for two seconds.
         let lookups = (0..120_usize).map(async |number| {
             let user = number % users.len();
             let path = format!("/v1/db/notes?eq.id={number}&select=id");

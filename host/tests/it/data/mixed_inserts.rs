@@ -69,7 +69,7 @@ async fn generated_ids_follow_the_order_of_rows_with_different_keys() {
         }
         assert_eq!((&stored[4]["qty"], &stored[5]["qty"]), (&json!(4), &json!(7)), "{path}");
     }
-    // An upsert with too many changes of keys is complete, too.
+    // An upsert whose keys change too often does not keep the order of its rows, but it is complete.
     let (body, _) = post("/v1/db/ord?onConflict=name", &alternating(999)).await;
     assert_eq!((&body["count"], body["rows"].as_array().unwrap().len()), (&json!(999), 999));
 }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::support::{TestApp, eventually};
 
-/// A time that is shorter than the time after which the connection of a cancelled statement is not used again.
+/// Shorter than the time after which the connection of a cancelled statement is no longer used.
 const WAITING_TIME: Duration = Duration::from_millis(50);
 
 #[tokio::test]

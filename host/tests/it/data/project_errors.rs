@@ -84,7 +84,7 @@ async fn raised_errors_reach_every_caller() {
 }
 
 #[tokio::test]
-async fn errors_with_too_long_texts_are_reported_as_such() {
+async fn errors_with_too_long_texts_are_reported_without_the_text() {
     let app = TestApp::start().await;
     let project = app.create_project("long-errors").await;
     let check = |status: StatusCode, error: &Value, expected: (StatusCode, &str)| {

@@ -70,7 +70,7 @@ async fn until_listed(client: &Client, column: &str) {
 }
 
 #[tokio::test]
-async fn schema_change_applies_to_the_next_request_or_within_a_second() {
+async fn schema_change_applies_to_the_next_request_or_soon_after() {
     let app = TestApp::start().await;
     let project = app.create_project("changing").await;
     let secret = project.secret();

@@ -151,7 +151,8 @@ async fn writes_do_not_wait_for_the_lock_that_another_write_waits_for() {
     project.sql(ITEMS).await;
     let client = project.secret();
     let mut owner = project.connect().await;
-    // On a busy machine, the write may not have joined the others, and then some of these may be sent behind it.
+    // On a busy machine, the blocked write may not share a transaction with the other writes. Then some of those may be
+    // sent behind it.
     eventually("the other writes do not wait", async || {
         project.sql("delete from items").await;
         let mut transaction = sqlx::Connection::begin(&mut owner).await.unwrap();

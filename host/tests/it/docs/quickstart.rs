@@ -126,7 +126,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The private Postgres stops with it.
+        // The private Postgres stops with the program.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -48,7 +48,7 @@ async fn plan_of_a_restore_warns_of_a_disk_that_is_too_small() {
     };
     let before = warnings().await.to_string();
     assert!(!before.contains("free space"), "{before}");
-    // The size of a database is that of its files, and most of this one uses no space.
+    // The size of a database is that of its files. This file is sparse, so it takes no space on the disk.
     File::create(database.join("sparse")).unwrap().set_len(SPARSE_BYTES).unwrap();
     let warned = warnings().await.to_string();
     assert!(warned.contains("GiB of free space, but the restore needs about 15360."), "{warned}");

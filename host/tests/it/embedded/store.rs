@@ -40,7 +40,7 @@ async fn store_uses_and_keeps_a_free_port_if_the_default_one_is_taken() {
     assert_eq!(secret.download("b.txt").await, b"bytes");
     let log = serving.end().join("\n");
     assert!(log.contains(DEFAULT_ADDRESS) && log.contains(&first), "{log}");
-    // The end of the embedded Postgres is not an error.
+    // The end of the embedded Postgres is not logged as an error.
     assert!(!log.contains("does not respond") && !log.contains("closed pool"), "{log}");
 
     let serving = vars.serve(&[]);

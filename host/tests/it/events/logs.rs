@@ -65,7 +65,7 @@ async fn several_logs_are_followed_together() {
 }
 
 #[tokio::test]
-async fn invalid_logs_are_refused() {
+async fn unknown_repeated_and_too_many_logs_are_refused() {
     let app = start(&TestRunner::new()).await;
     let unknown = "00000000-0000-7000-8000-000000000000";
     let id = |number: u32| format!("00000000-0000-7000-8000-{number:012}");

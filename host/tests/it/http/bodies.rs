@@ -142,7 +142,7 @@ async fn bodies_in_memory_are_bounded_per_project() {
 }
 
 #[tokio::test]
-async fn continue_is_sent_only_if_the_body_is_wanted() {
+async fn continue_is_sent_only_if_the_body_will_be_read() {
     let app = TestApp::builder().var("ATLASHUB_BODY_LIMIT_BYTES", "1024").start().await;
     let project = project_with_table(&app, "Expect").await;
     let body = r#"{"rows":[{"a":"b"}]}"#;

@@ -41,7 +41,7 @@ async fn malformed_requests_get_the_documented_error() {
             assert_eq!(response.header("connection"), Some("close"));
             assert_eq!(socket.closed().await, 0, "{shown:?}");
         }
-        // The longest head that is accepted.
+        // A head with the maximum number of headers and almost the maximum size is accepted.
         let mut socket = Socket::connect(url).await;
         socket.send(with_headers(100, 600)).await;
         assert_eq!(socket.response().await.unwrap().status, 200);
@@ -106,7 +106,7 @@ async fn encoded_bodies_return_415() {
 }
 
 #[tokio::test]
-async fn connection_serves_many_requests_and_head_and_connect() {
+async fn connection_serves_100_requests_and_connect_is_refused_and_http_1_0_closes() {
     let app = TestApp::start().await;
     let mut socket = Socket::connect(&app.public_url).await;
     for _ in 0..100 {

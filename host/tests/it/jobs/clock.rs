@@ -80,7 +80,7 @@ async fn node_with_wrong_clock_follows_the_database_clock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clock_changes_neither_repeat_nor_skip_runs() {
+async fn clock_changes_repeat_no_fire_time_and_missed_ones_get_at_most_one_run() {
     let runner = TestRunner::new();
     let clock = Clock::new().await;
     let app = clock.gateway(&runner).await;

@@ -76,7 +76,7 @@ async fn work_without_a_notification_is_found_by_polling() {
 /// A run: id, job, fire time, attempt, status, error.
 type RunRow = (Uuid, Uuid, Option<DateTime<Utc>>, i32, String, Option<String>);
 
-/// Runs that are queued for each crash of Postgres.
+/// Number of runs that are queued for each crash of Postgres.
 const RUNS_PER_CRASH: usize = 1000;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,7 +187,7 @@ async fn connection_that_breaks_before_a_second_statement_does_not_hide_a_stored
     let runner = TestRunner::new();
     let address = format!("127.0.0.1:{}", Postgres::shared().port);
     let proxy = Proxy::start_to(address.parse().unwrap()).await;
-    // Only a statement of its own would contain this text.
+    // Only a separate statement for the notification would contain this text.
     proxy.cut_at("SELECT pg_notify($1, $2)");
     let url = Postgres::shared().platform_database().await.replace(&address, &proxy.address().to_string());
     let app = TestApp::builder().role(Role::Gateway).runner(runner.node("gateway")).database_url(&url).start().await;

@@ -285,7 +285,7 @@ async fn disabling_a_job_cancels_its_queued_runs() {
 }
 
 #[tokio::test]
-async fn retry_that_disabling_its_job_did_not_see_is_cancelled_when_it_is_due() {
+async fn retry_queued_while_its_job_is_disabled_is_cancelled_when_it_is_due() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "retries": 3, "retryBackoffMs": 3_600_000, "params": { "fail": "x" } })).await;

@@ -198,7 +198,7 @@ async fn hanging_or_failing_channel_does_not_delay_others() {
         working.next().await;
     }
     // A channel sends one message at a time, so the channel that hangs has sent only its first message, and perhaps a
-    // second one if this took longer than the timeout of an attempt.
+    // second one if the test took longer than the timeout of an attempt.
     hanging.next().await;
     assert!(hanging.count() <= 2, "{}", hanging.count());
     failing.next().await;

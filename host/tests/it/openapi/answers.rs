@@ -1,4 +1,4 @@
-//! Answers of the server match the document.
+//! Responses of the server match the document.
 
 use jsonschema::Draft;
 use reqwest::StatusCode;
@@ -10,20 +10,20 @@ use crate::{
     transfers::{imports::upload, start},
 };
 
-/// Panics if the answer does not match a schema of the document.
-fn check(schema: &str, answer: &Value) {
+/// Panics if the response does not match this schema of the document.
+fn check(schema: &str, response: &Value) {
     let document = serde_json::to_value(atlashub::router::openapi()).unwrap();
     let source = json!({ "$ref": format!("#/components/schemas/{schema}"), "components": document["components"] });
     let validator = jsonschema::options().with_draft(Draft::Draft202012).build(&source).unwrap();
     let errors: Vec<String> =
-        validator.iter_errors(answer).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert_eq!(errors, Vec::<String>::new(), "{schema}: {answer}");
+        validator.iter_errors(response).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert_eq!(errors, Vec::<String>::new(), "{schema}: {response}");
 }
 
 async fn get(app: &TestApp, path: &str) -> Value {
-    let (status, answer) = app.admin().get(path).await;
-    assert_eq!(status, StatusCode::OK, "{path}: {answer}");
-    answer
+    let (status, response) = app.admin().get(path).await;
+    assert_eq!(status, StatusCode::OK, "{path}: {response}");
+    response
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ async fn plugin_stays_loaded_while_its_new_version_is_copied() {
     approve(&app, "hello", json!({})).await;
     let bytes = component(&manifest("hello", 2));
     folder.write("hello.wasm", &bytes);
-    // Until the signature arrives, it does not match the component.
+    // Until the new signature arrives, the previous one does not match the component.
     app.app.plugins().refresh().await.unwrap();
     let loaded = app.app.plugins().loaded("hello").map(|plugin| plugin.runnable.manifest.serial);
     assert_eq!(loaded, Some(1));

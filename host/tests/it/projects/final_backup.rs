@@ -167,7 +167,7 @@ async fn deletion_interrupted_by_crash_is_finished_or_cancelled() {
     wait_for_ended_run(&app, &lost, backup["runId"].as_str().unwrap().parse().unwrap(), "success").await;
     let failed = app.create_project("failed").await;
     wait_for_ended_run(&app, &failed, Uuid::now_v7(), "fail").await;
-    // Two nodes finish the deletion at the same time.
+    // The deletion is finished twice at the same time, as by two nodes.
     let (backups, projects) = (app.app.backups(), app.app.projects());
     let (first, second) = tokio::join!(backups.finish_deletions(projects), backups.finish_deletions(projects));
     first.unwrap();

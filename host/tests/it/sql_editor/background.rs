@@ -60,7 +60,7 @@ async fn background_script_is_not_limited_by_the_size_of_a_response() {
 }
 
 #[tokio::test]
-async fn failed_or_timed_out_script_reports_committed_statements() {
+async fn failed_background_script_changes_nothing_and_late_one_times_out() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let sql = "CREATE TABLE made (); SELECT 1/0";

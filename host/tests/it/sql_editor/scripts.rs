@@ -248,7 +248,7 @@ async fn error_of_a_too_large_response_says_what_the_script_changed() {
         assert_eq!((&entry["result"], &entry["details"]["tables"]), (&json!(result), &tables), "{entry}");
         assert_eq!(entry["details"]["error"], "response_too_large", "{entry}");
     }
-    // The statement's name fits into the response, its notice does not.
+    // The statement's name fits into the response, but its notices do not.
     let sql = "CREATE FUNCTION warn() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
         FOR i IN 1..100 LOOP RAISE NOTICE '%', repeat('n', 4000); END LOOP; END $$";
     let (status, response) = send(&app, &project, sql, json!({})).await;

@@ -22,7 +22,7 @@ async fn fail(app: &TestApp, project: &TestProject, sql: &str) -> (u16, String, 
 }
 
 #[tokio::test]
-async fn statements_that_the_server_uses_itself_can_be_run() {
+async fn statements_with_the_text_of_the_servers_own_are_treated_like_others() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let selected = run(&app, &project, "SELECT 1 AS end_of_shared_transaction").await;
@@ -201,7 +201,7 @@ async fn plans_are_not_audited_but_analyzed_statements_are() {
 }
 
 #[tokio::test]
-async fn functions_that_the_planner_calls_cannot_write() {
+async fn functions_that_the_planner_calls_cannot_write_during_unaudited_plans() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     project
@@ -218,7 +218,7 @@ async fn functions_that_the_planner_calls_cannot_write() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{response}");
         assert_eq!(response["error"]["details"]["sqlstate"], "25006", "{response}");
     }
-    // Changes can be planned, because that does not execute them.
+    // Changes can be planned, because planning does not execute them.
     for sql in ["INSERT INTO notes VALUES (2)", "DELETE FROM notes", "CREATE TABLE more AS SELECT 1 AS x"] {
         let (status, response) = send(&app, &project, json!({ "sql": sql, "explain": "plan" })).await;
         assert_eq!(status, StatusCode::OK, "{sql}: {response}");

@@ -122,7 +122,7 @@ async fn deleting_a_bucket_again_removes_objects_that_an_interrupted_deletion_le
     let bucket = project.path("/buckets/private");
     let confirmed = json!({ "confirm": "private" });
     assert_eq!(admin.delete_with(&bucket, confirmed.clone()).await.0, StatusCode::NO_CONTENT);
-    // They arrived after the bucket's objects were removed, and the process ended before it removed them, too.
+    // These objects arrived after the bucket's objects were removed. The process ended before it removed them, too.
     let store_bucket = format!("proj-{}", project.id);
     let store = app.app.store();
     for key in ["private/late.txt", "_staged/private/00/late", "private2/other.txt"] {
@@ -137,7 +137,7 @@ async fn deleting_a_bucket_again_removes_objects_that_an_interrupted_deletion_le
     assert_eq!(admin.delete_with(&bucket, confirmed).await.0, StatusCode::NOT_FOUND);
 }
 
-/// URLs outlive the bucket that they were signed for. What they store is never an object of the next bucket.
+/// URLs outlive the bucket that they were signed for. An object that they store never belongs to the next bucket.
 #[tokio::test]
 async fn bucket_that_is_created_again_has_no_object_of_an_earlier_url() {
     let app = TestApp::start().await;
@@ -198,7 +198,7 @@ async fn sweep_removes_what_a_url_stored_after_its_bucket_was_deleted() {
     assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().records_removed, 1);
 }
 
-/// During an update, a node of an earlier version may delete a bucket. It executes this statement only.
+/// During an update, a node of an earlier version may delete a bucket. It executes only the `DELETE` of this test.
 #[tokio::test]
 async fn bucket_deleted_by_an_earlier_version_leaves_only_the_limits_of_valid_urls() {
     let app = TestApp::start().await;

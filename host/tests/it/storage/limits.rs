@@ -1,4 +1,4 @@
-//! The limit of a signed upload outlives its object, because its URL does, too.
+//! The limit of a signed upload outlives the uploaded object, because the upload's URL outlives the object, too.
 
 use atlashub::storage::sweep_all_projects;
 use reqwest::StatusCode;

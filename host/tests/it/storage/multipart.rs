@@ -77,7 +77,7 @@ async fn part_of_another_length_is_rejected() {
 }
 
 #[tokio::test]
-async fn upload_can_be_aborted_only_with_its_own_key() {
+async fn abort_with_another_object_key_leaves_the_upload_open() {
     let app = TestApp::start().await;
     let project = app.create_project("other key").await;
     let bytes = bytes(6 * MIB);

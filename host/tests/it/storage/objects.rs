@@ -237,7 +237,7 @@ async fn cursor_of_another_list_is_refused() {
     assert_eq!((paths(&page), &page["nextCursor"]), (vec!["notes/2.txt"], &Value::Null));
 }
 
-/// The store lists an object, and it is deleted before the page is recorded.
+/// The store lists an object. The object is deleted before the page is recorded.
 #[tokio::test]
 async fn object_deleted_while_it_is_listed_does_not_count() {
     let (app, store) = start_with_faulty_store().await;

@@ -1,4 +1,4 @@
-//! Objects that are replaced in the moment in which they are removed.
+//! Objects that are replaced at the moment at which they are removed.
 
 use reqwest::StatusCode;
 use serde_json::json;

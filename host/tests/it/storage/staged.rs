@@ -280,7 +280,8 @@ async fn staged_object_above_max_size_is_removed_and_can_be_sent_again() {
     assert!(wrong.send().await.unwrap().status().is_client_error());
 }
 
-/// The object that the owner's URL does not allow is removed at the next access, so it must not discard the upload.
+/// The owner's object is larger than its URL allows, so it is removed at the next access. The staged upload must not be
+/// discarded because of that object.
 #[tokio::test]
 async fn staged_upload_takes_the_path_of_an_oversize_object_and_does_not_raise_its_limit() {
     let app = TestApp::start().await;

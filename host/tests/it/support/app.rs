@@ -252,7 +252,7 @@ impl TestProject {
 
     /// Returns whether Postgres was built with ICU. The packages of `cargo xtask test --postgres` were not.
     pub async fn has_icu(&self) -> bool {
-        // A server without ICU knows a few collations of this provider too, but no language.
+        // A server without ICU has a few collations of this provider too, but none for a language.
         let sql = "SELECT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i' AND collname = 'en-x-icu')";
         sqlx::query_scalar(sql).fetch_one(&mut self.connect().await).await.expect(sql)
     }

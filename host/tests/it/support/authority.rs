@@ -28,7 +28,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), folder }
     }
 
-    /// Returns the path of its certificate, for `ATLASHUB_CA_FILE`.
+    /// Returns the path of the authority's certificate, for `ATLASHUB_CA_FILE`.
     pub fn file(&self) -> String {
         Path::new(self.folder.path()).join("authority.pem").to_str().expect("UTF-8").to_owned()
     }

@@ -20,8 +20,8 @@ use serde_json::Value;
 /// A timeout that is much longer than any wait on a busy machine.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Environment variables of the program. It inherits only `PATH`, with the folder of the tested version of Postgres in
-/// front, and `ATLASHUB_POSTGRES_BIN_DIR`.
+/// Environment variables of the program. The program inherits only `PATH`, with the folder of the tested version of
+/// Postgres in front, and `ATLASHUB_POSTGRES_BIN_DIR`.
 #[derive(Clone, Default)]
 pub struct ProgramVars {
     vars: Vec<(String, String)>,

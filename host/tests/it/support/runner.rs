@@ -26,7 +26,7 @@ use super::{TestApp, eventually};
 #[derive(Debug, Clone)]
 pub struct Attempt {
     pub call: RunCall,
-    /// The node that executed it.
+    /// The node that executed the attempt.
     pub node: &'static str,
 }
 

@@ -91,7 +91,7 @@ impl Socket {
         bytes
     }
 
-    /// Returns whether the server has sent something or closed the connection, also if it does so within 5 ms.
+    /// Returns whether the server has sent something or closed the connection, or does so within 5 ms.
     pub async fn has_received(&self) -> bool {
         timeout(Duration::from_millis(5), self.stream.peek(&mut [0; 1])).await.is_ok()
     }

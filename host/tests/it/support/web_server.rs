@@ -225,7 +225,8 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<WebReques
     Some(request)
 }
 
-/// Reads a body in chunks (RFC 9112, section 7.1). `bytes` were read already. Returns `None` if it is not complete.
+/// Reads a body in chunks (RFC 9112, section 7.1). `bytes` were read already. Returns `None` if the body is
+/// incomplete.
 async fn read_chunks(stream: &mut (impl AsyncRead + Unpin), mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {

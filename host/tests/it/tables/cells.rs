@@ -52,7 +52,7 @@ async fn long_values_are_cut_and_listed() {
     assert_eq!(row["tags"], json!(format!("[\"{}", "y".repeat(18))));
     assert_eq!(row["big"], json!("9".repeat(20)));
     assert_eq!(row["name"], json!("z".repeat(20)));
-    // Values within the limit are the same as without it.
+    // Values within the limit are the same as without a limit.
     let large = rows(&app, &project, "/tables/docs/rows?order=id&maxCellBytes=1000").await;
     assert_eq!((&large["rows"], &large["page"]["cut"]), (&whole["rows"], &json!([])));
     for (query, total) in [("count=exact", 4), ("count=estimated&limit=10", 4), ("count=exact&eq.id=2", 1)] {

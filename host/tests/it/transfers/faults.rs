@@ -20,7 +20,7 @@ use crate::{
 /// A query whose export has 20 MB, which are sent in three parts.
 const LARGE: &str = "SELECT repeat(md5(g::text), 100) FROM generate_series(1, 6500) g";
 const SMALL: &str = "SELECT g FROM generate_series(1, 10) g";
-/// The requests that store a file, each with a string that it contains.
+/// The requests that store a file: the query of the export, and a string that the request contains.
 const STORE_STEPS: [(&str, &str); 5] = [
     (SMALL, "x-id=PutObject"),
     (LARGE, ".csv?uploads"),
@@ -63,8 +63,8 @@ impl FaultyStore {
         (started, run)
     }
 
-    /// Cancels a run. If a statement hangs that holds the run's lock, the request waits for it, and the run may fail
-    /// before it is cancelled.
+    /// Cancels a run. If a statement hangs that holds the run's lock, the request waits for the statement, and the run
+    /// may fail before the request cancels it.
     async fn cancel(&self, run: &str, step: &str) {
         let (status, body) = self.app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
         assert!(status.is_success() || status == StatusCode::CONFLICT, "{step}: {body}");

@@ -57,7 +57,7 @@ async fn rows_whose_keys_have_equal_nulls_are_updated() {
     let rows = "SELECT array_agg(concat_ws(' ', id, code, name) ORDER BY id, code, name) FROM events";
     assert_eq!(value(&project, rows).await, json!(["1 newer", "2 a other", "2 last"]));
 
-    // The first row waits for its boss, and the last row with its key is moved before it.
+    // The first row waits for its boss, and the last row with the same key is moved before the first.
     let request = json!({ "mode": "upsert", "conflict": ["code"], "onError": "skip" });
     let file = "code,name,boss\n,first,boss\nx,bad,\n,last,\n9,boss,\n";
     let done = import(&app, &project, "staff", "csv", file, request).await;

@@ -341,7 +341,7 @@ async fn interrupted_commit_gets_the_outcome_of_its_transaction() {
         let transaction = Some(transaction).filter(|transaction| !transaction.is_empty());
         sqlx::query(sql).bind(id).bind(transaction).execute(app.app.platform()).await.unwrap();
     };
-    // The process was killed after the commit, before it could record it.
+    // The process was killed after the commit, before it could record the commit.
     committing("").await;
     assert_eq!(get(&app, &path).await["state"], "done");
     // The process was killed before the commit.

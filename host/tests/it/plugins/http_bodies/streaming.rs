@@ -95,7 +95,7 @@ async fn server_sends_no_faster_than_the_plugin_reads() {
     let serve = async {
         let mut stream = server.next().await;
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-        // Ends when the connection takes no more, and then when it is closed.
+        // When the connection accepts no more bytes, the run is cancelled, which closes the connection.
         loop {
             let write = stream.write(&[0; 64 << 10]);
             match tokio::time::timeout(Duration::from_secs(2), write).await {
@@ -113,7 +113,7 @@ async fn server_sends_no_faster_than_the_plugin_reads() {
     let (outcome, ()) = tokio::join!(guest.run(), serve);
     assert_eq!(outcome, Err(RunFailure::Cancelled));
     assert_eq!(stalled.available_permits(), 1);
-    // Buffers of the kernel and one of the client.
+    // Only buffers of the kernel and one of the client were filled.
     assert!(written.load(Ordering::Relaxed) < 24 << 20, "{written:?}");
 }
 
