@@ -127,16 +127,27 @@ pub fn use_form(name: impl FnOnce() -> String) -> FormDraft {
 
 impl FormDraft {
     /// Returns the value of a field, see [`use_draft`].
-    pub fn use_field<T>(mut self, field: &str, saved: T) -> Signal<T>
+    pub fn use_field<T>(self, field: &str, saved: T) -> Signal<T>
     where
         T: Serialize + DeserializeOwned + Clone + PartialEq + 'static,
     {
-        let name = use_hook(|| {
+        use_draft(&self.use_name(field), saved)
+    }
+
+    /// Returns the values of several fields, see [`use_struct_draft`]. `fields` names them together.
+    pub fn use_fields<T>(self, fields: &str, saved: T) -> Signal<T>
+    where
+        T: Serialize + DeserializeOwned + Clone + PartialEq + 'static,
+    {
+        use_struct_draft(&self.use_name(fields), saved)
+    }
+
+    fn use_name(mut self, field: &str) -> String {
+        use_hook(|| {
             let name = format!("{}.{field}", self.name.read());
             self.fields.write().push(name.clone());
             name
-        });
-        use_draft(&name, saved)
+        })
     }
 
     /// Removes the input of all fields, because the form was saved or cancelled.

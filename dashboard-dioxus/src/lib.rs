@@ -4,7 +4,7 @@
 //! [`frame`] surrounds every page. [`pages`] contains a folder or file for each page, and [`lazy`] loads most pages
 //! when they are opened. [`ui`] contains the components that pages are built from. [`remote`] sends requests to the
 //! server. [`draft`] keeps the unsaved input of forms. [`address`] reads and writes the query of the address.
-//! [`run_progress`] describes how far a run is.
+//! [`run_progress`] describes how far a run is, and [`cancel_run`] asks before a run is cancelled.
 //!
 //! Deliberately absent: `document::eval`, `document::Title` and everything else that runs text as JavaScript, because
 //! the content security policy forbids it; query parameters in the router, because it would decode them wrongly.
@@ -12,6 +12,7 @@
 
 pub mod address;
 pub mod app;
+pub mod cancel_run;
 pub mod clipboard;
 pub mod dom;
 pub mod draft;

@@ -26,6 +26,22 @@ test("dialog says why the other backups could not be counted", async (t) => {
   await shown(dialog.getByRole("alert").filter({ hasText: "Postgres can't be reached." }));
 });
 
+test("dialog does not call the first page of backups all of them", async (t) => {
+  const { id, name } = await createProject("many backups");
+  await backUp(`project:${id}`);
+  await backUp(`project:${id}`);
+  const page = await openPage(t);
+  await page.route(/\/admin\/v1\/backups\?target=[^&]+&limit=200$/, async (route) => {
+    const first = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...first, nextCursor: "more" } });
+  });
+  await page.goto(`${url}/projects/${id}/database`);
+  await page.getByRole("button", { name: new RegExp(`^Actions for ${name}`) }).first().click();
+  await page.getByRole("menuitem", { name: "Delete backup" }).click();
+  const dialog = page.getByRole("dialog", { name: "Delete backup" });
+  await shown(dialog.getByText(`At least 1 good backup of ${name} remains.`));
+});
+
 test("only good backup is deleted after its target is typed", async (t) => {
   const { id, name } = await createProject("last backup");
   await backUp(`project:${id}`);

@@ -102,6 +102,36 @@ test("form of a job asks again for header values and a body that were typed befo
   assert.deepEqual([httpHeaders, httpBody], [{ "x-key": "typed again" }, undefined]);
 });
 
+test("saving a job takes back nothing that another tab has saved in the meantime", async (t) => {
+  const project = await createProject("job of two tabs");
+  const params = { target: `project:${project.id}`, retention: { keepLast: 7 } };
+  const { id } = await admin("POST", "/jobs", {
+    name: "Two tabs", projectId: project.id, type: "platform", plugin: "backup", pluginJob: "backup", params,
+    scheduleCron: "0 3 1 1 *",
+  });
+  const page = await openPage(t);
+  await page.goto(`${url}/jobs/${id}?tab=settings`);
+  const schedule = page.getByRole("textbox", { name: "Schedule" });
+  const keepLast = page.getByLabel(/^Keep last/);
+  await eventually(async () => (await keepLast.inputValue()) === "7", "the stored parameters");
+  await page.getByRole("textbox", { name: "Retries" }).fill("2");
+  await page.getByLabel(/^Compression/).fill("3");
+  await admin("PATCH", `/jobs/${id}`, { scheduleCron: "0 4 1 1 *" });
+  await eventually(async () => (await schedule.inputValue()) === "0 4 1 1 *", "the schedule of the other tab");
+  await page.goto(`${url}/settings`);
+  await admin("PATCH", `/jobs/${id}`, { name: "Renamed", params: { ...params, retention: { keepLast: 5 } } });
+  await page.goto(`${url}/jobs/${id}?tab=settings`);
+  await eventually(async () => (await keepLast.inputValue()) === "5", "the parameters of the other tab");
+  assert.equal(await page.getByRole("textbox", { name: "Name", exact: true }).inputValue(), "Renamed");
+  assert.equal(await page.getByRole("textbox", { name: "Retries" }).inputValue(), "2");
+  const saved = page.waitForRequest((request) => request.method() === "PATCH");
+  await button(page, "Save job").click();
+  assert.deepEqual((await saved).postDataJSON(), {
+    retries: 2, params: { ...params, compression: 3, retention: { keepLast: 5 } },
+  });
+  await page.waitForURL((address) => address.searchParams.get("tab") === null);
+});
+
 test("access of a table is kept over a reload, and can be cancelled", async (t) => {
   const { id } = await createProject("access drafts", ["create table books (id int primary key)"]);
   const page = await openPage(t);

@@ -262,4 +262,16 @@ test("source of an export stays the chosen one when a table is created meanwhile
   await page.route(tables, (route) => route.fulfill(refusal(500, "The database can't be reached.")));
   await page.reload();
   await shown(form.getByText("The tables could not be loaded. The database can't be reached."));
+  // The open dialog keeps what was chosen when the tables can be read again.
+  const format = form.getByRole("radiogroup", { name: "Format" }).getByRole("radio").last();
+  await format.check();
+  await page.unroute(tables);
+  // The second response arrives after the first one was shown.
+  for (let reads = 0; reads < 2; reads += 1) {
+    const isRead = page.waitForResponse((response) => response.url().includes("/tables?fields=summary"));
+    await page.clock.fastForward(20_000);
+    await isRead;
+  }
+  assert.ok(await format.isChecked());
+  await shown(form.getByText("The tables could not be loaded. The database can't be reached."));
 });

@@ -267,6 +267,13 @@ test("running work can be seen and cancelled", async (t) => {
   assert.equal(await list.getByRole("link", { name: "Nightly backup" }).getAttribute("href"), `/runs/${run.id}`);
   await expectAccessible(page);
   await list.getByRole("button", { name: "Cancel Nightly backup" }).click();
+  const question = page.getByRole("dialog", { name: "Cancel run" });
+  await shown(question.getByText("The backup in progress is discarded. Completed backups stay."));
+  await button(question, "Cancel").click();
+  await hidden(question);
+  assert.ok(!cancelled);
+  await list.getByRole("button", { name: "Cancel Nightly backup" }).click();
+  await button(question, "Cancel run").click();
   await shown(dialog.getByText("Nothing is running."));
 });
 

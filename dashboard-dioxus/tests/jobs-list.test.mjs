@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, openPage, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, openPage, shown, url } from "./support.mjs";
 
 const createJob = (project, name) =>
   admin("POST", "/jobs", {
@@ -53,4 +53,21 @@ test("spaces around the filter do not matter", async (t) => {
   await page.getByRole("searchbox", { name: "Filter jobs" }).fill("report ");
   await page.waitForURL((address) => address.searchParams.get("q") === "report");
   await shown(page.getByRole("table", { name: "Jobs" }).getByRole("row").filter({ hasText: "Nightly report" }));
+});
+
+test("switch of a job shows that another tab has enabled the job again", async (t) => {
+  const project = await createProject("switched");
+  const { id } = await createJob(project, "Switched");
+  const page = await openPage(t);
+  await page.route(`**/admin/v1/jobs/${id}`, async (route) => {
+    const response = await route.fetch();
+    await admin("PATCH", `/jobs/${id}`, { enabled: true });
+    await route.fulfill({ response });
+  });
+  await page.goto(jobsOf(project));
+  const isSaved = page.waitForResponse((response) => response.request().method() === "PATCH");
+  const control = page.getByRole("switch", { name: "Enable Switched" });
+  await control.click();
+  assert.equal((await (await isSaved).json()).enabled, false);
+  await eventually(() => control.isChecked(), "the state that the other tab has set");
 });

@@ -194,3 +194,22 @@ test("sheet of another channel shows no text that was typed for the first channe
   }, second.id);
   await eventually(async () => (await name.inputValue()) === `second ${unique}`, "the name of the second channel");
 });
+
+test("field without input follows the change of another tab", async (t) => {
+  const settings = { url: undefined, secret: undefined, host: "localhost", to: ["ops@example.com"] };
+  const from = (name) => `${name}@example.com`;
+  const mail = { ...settings, kind: "email", from: from("first"), enabled: false };
+  const channel = await create(`two tabs ${unique}`, mail);
+  const page = await openPage(t);
+  await page.goto(`${url}/notifications?channel=${channel.id}`);
+  const field = (name) => page.getByRole("dialog").getByRole("textbox", { name, exact: true });
+  await field("User name").fill("typed");
+  await admin("PATCH", `/notifications/${channel.id}`, { from: from("second") });
+  await eventually(async () => (await field("From").inputValue()) === from("second"), "the change of the other tab");
+  assert.equal(await field("User name").inputValue(), "typed");
+  await page.goto(`${url}/settings`);
+  await admin("PATCH", `/notifications/${channel.id}`, { from: from("third") });
+  await page.goto(`${url}/notifications?channel=${channel.id}`);
+  await eventually(async () => (await field("From").inputValue()) === from("third"), "the change after a reload");
+  assert.equal(await field("User name").inputValue(), "typed");
+});

@@ -131,6 +131,24 @@ test("unsaved settings of a plugin are kept over a reload, but no secrets", asyn
   await hidden(value);
 });
 
+test("setting that another tab has saved is kept when other settings are approved", async (t) => {
+  const page = await openPage(t);
+  const offered = plugin({ state: "active", config: { depth: "8", width: "120" } });
+  const approvals = await offer(page, offered);
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  const value = (name) => sheet.getByRole("textbox", { name: `Value of ${name}` });
+  await value("width").fill("240");
+  await shown(sheet.getByRole("status").getByText("Not saved"));
+  offered.config = { depth: "16", width: "120" };
+  await page.reload();
+  await eventually(async () => (await value("depth").inputValue()) === "16", "the setting of the other tab");
+  assert.equal(await value("width").inputValue(), "240");
+  await sheet.getByRole("button", { name: "Approve thumbnails" }).click();
+  await shown(page.getByText("Plugin approved"));
+  assert.deepEqual(approvals[0].config, { depth: "16", width: "240" });
+});
+
 test("address of an unknown plugin says that there is none", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/plugins?plugin=mistyped`);

@@ -269,3 +269,14 @@ test("an empty list explains what appears there", async (t) => {
     await shown(page.getByRole("dialog", { name: "About API keys" }));
   }
 });
+
+test("sizes of the newest projects are not called those of all projects", async (t) => {
+  const page = await openPage(t);
+  await page.route("**/admin/v1/projects?limit=200&include=totals", async (route) => {
+    const first = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...first, nextCursor: "more" } });
+  });
+  await createProject("one of many");
+  await page.goto(`${url}/projects`);
+  await shown(page.getByText(/^Newest 200 projects: .+ in databases, .+ in storage$/));
+});

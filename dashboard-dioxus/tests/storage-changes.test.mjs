@@ -59,6 +59,26 @@ test("upload in parts that gets another name leaves no parts", async (t) => {
   assert.deepEqual(items, []);
 });
 
+test("upload that is retried after Keep both does not ask again", async (t) => {
+  const { page, bucket } = await openBucket(t);
+  const exists = refusal(409, "An object with this key exists.");
+  exists.json.error.code = "object_exists";
+  // The object that appeared while the parts were sent is gone before the last attempt.
+  const responses = [exists, refusal(400, "The parts can't be completed."), exists];
+  await page.route(`**${bucket}/multipart/complete`, (route) => {
+    const response = responses.shift();
+    return response ? route.fulfill(response) : route.continue();
+  });
+  const file = { name: "large.bin", mimeType: "", buffer: Buffer.alloc(17 << 20) };
+  await page.locator("#upload-files").setInputFiles([file]);
+  const dialog = page.getByRole("alertdialog", { name: "Replace large.bin?" });
+  await dialog.getByRole("button", { name: "Keep both" }).click();
+  await button(page, "Retry upload of large.bin").click();
+  await page.getByRole("link", { name: "large.bin", exact: true }).waitFor({ timeout: 60_000 });
+  const { items } = await admin("GET", `${bucket}/multipart?limit=200`);
+  assert.deepEqual([responses, items], [[], []]);
+});
+
 test("renamed object is no longer selected", async (t) => {
   const { page } = await openBucket(t, "a.txt", "b.txt");
   for (const name of ["a.txt", "b.txt"]) await page.getByRole("checkbox", { name: `Select ${name}` }).check();
@@ -69,4 +89,14 @@ test("renamed object is no longer selected", async (t) => {
   await dialog.getByRole("button", { name: "Rename object" }).click();
   await shown(page.getByRole("link", { name: "c.txt", exact: true }));
   await shown(button(page, "Delete 1 object"));
+});
+
+test("deletion whose run no longer exists is not shown for ever", async (t) => {
+  const { page } = await openBucket(t, "a.txt", "b.txt");
+  await page.route("**/admin/v1/runs/*", (route) => route.fulfill(refusal(404, "There is no such run.")));
+  for (const name of ["a.txt", "b.txt"]) await page.getByRole("checkbox", { name: `Select ${name}` }).check();
+  await button(page, "Delete 2 objects").click();
+  await button(page.getByRole("dialog", { name: "Delete 2 objects" }), "Delete 2 objects").click();
+  await shown(page.getByText("It is not known how the deletion of 2 objects ended, because its run no longer exists."));
+  await hidden(page.getByRole("progressbar", { name: "Deleting 2 objects" }));
 });

@@ -4,7 +4,8 @@ use dioxus::prelude::*;
 
 use super::overlay;
 use crate::{
-    remote::{self, Method, PageBrief, Remote, RunBrief, use_remote_every},
+    cancel_run::CancelRun,
+    remote::{PageBrief, Remote, RunBrief, use_remote_every},
     run_progress, text,
     ui::{Icon, IconName, Link, ModalDialog, messages},
 };
@@ -23,6 +24,7 @@ pub(super) fn use_running() -> Remote<PageBrief<RunBrief>> {
 #[component]
 pub fn RunningWork() -> Element {
     let runs = use_running().value().map(|page| page.items).unwrap_or_default();
+    let mut cancelling = use_signal(|| None::<RunBrief>);
     rsx! {
         ModalDialog { name: "Running work", class: "dock-dialog", on_close: |()| overlay::close(),
             div { class: "dock dock-top",
@@ -42,23 +44,34 @@ pub fn RunningWork() -> Element {
                 } else {
                     ul { "aria-label": "Running work",
                         for run in runs {
-                            RunningRun { key: "{run.id}", run }
+                            RunningRun { key: "{run.id}", run, cancelling }
                         }
                     }
                 }
+            }
+        }
+        if let Some(run) = cancelling() {
+            CancelRun {
+                run: run.id,
+                plugin: run.plugin,
+                on_cancelled: move |()| {
+                    messages::show("Cancelling the run");
+                    cancelling.set(None);
+                },
+                on_close: move |()| cancelling.set(None),
             }
         }
     }
 }
 
 #[component]
-fn RunningRun(run: RunBrief) -> Element {
-    let mut busy = use_signal(|| false);
+fn RunningRun(run: RunBrief, cancelling: Signal<Option<RunBrief>>) -> Element {
+    let mut cancelling = cancelling;
     let name = run.job_name.clone().unwrap_or_else(|| format!("{} · {}", run.plugin, run.plugin_job));
     let share = run.progress.as_ref().and_then(run_progress::percent);
     let what = run.progress.as_ref().map(|progress| progress.message.clone()).unwrap_or_default();
     let since = run.started_at.map(|started| text::age(started, text::now())).unwrap_or_default();
-    let id = run.id.clone();
+    let to_cancel = run.clone();
     rsx! {
         li {
             span {
@@ -70,22 +83,7 @@ fn RunningRun(run: RunBrief) -> Element {
                 r#type: "button",
                 "aria-label": "Cancel {name}",
                 "data-act": "true",
-                disabled: busy(),
-                onclick: move |_| {
-                    let id = id.clone();
-                    spawn(async move {
-                        busy.set(true);
-                        let path = format!("/runs/{id}/cancel");
-                        let body = serde_json::json!({});
-                        let sent: Result<serde_json::Value, _> = remote::send(Method::Post, &path, &body).await;
-                        match sent {
-                            Ok(_) => messages::show("Cancelling the run"),
-                            Err(failure) => messages::show_failure(failure.message()),
-                        }
-                        remote::forget("/runs");
-                        busy.set(false);
-                    });
-                },
+                onclick: move |_| cancelling.set(Some(to_cancel.clone())),
                 "Cancel"
             }
             div {

@@ -37,6 +37,9 @@ pub fn Projects() -> Element {
         },
         RemoteState::Ready(page) => {
             subtitle = sizes_in_words(&page.items);
+            if page.next_cursor.is_some() {
+                subtitle = format!("Newest 200 projects: {subtitle}");
+            }
             rsx! {
                 ProjectList {
                     projects: page.items,

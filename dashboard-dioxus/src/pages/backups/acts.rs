@@ -148,9 +148,11 @@ fn DeleteDialog(backup: Backup, on_close: EventHandler<()>) -> Element {
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<String>);
     let is_good = |backup: &Backup| matches!(backup.state, BackupState::Ready | BackupState::Verified);
+    let mut has_more = false;
     let (good, uncounted) = match others {
         RemoteState::Loading => (None, None),
         RemoteState::Ready(page) => {
+            has_more = page.next_cursor.is_some();
             (Some(page.items.iter().filter(|other| other.id != backup.id && is_good(other)).count()), None)
         }
         RemoteState::Failed(failure) => {
@@ -160,12 +162,14 @@ fn DeleteDialog(backup: Backup, on_close: EventHandler<()>) -> Element {
     let is_last = backup.only_good;
     let name = target_name(backup.title.as_deref(), &backup.target);
     let made = text::short_date_and_time(backup.created_at);
+    let at_least = if has_more { "At least " } else { "" };
     let rest = match good {
         _ if is_last => format!(" It is the only good backup of {name}. Without it, {name} can't be restored."),
         None => String::new(),
+        Some(0) if has_more => format!(" None of the other newest backups of {name} is good."),
         Some(0) => format!(" No good backup of {name} remains."),
-        Some(1) => format!(" 1 good backup of {name} remains."),
-        Some(count) => format!(" {} good backups of {name} remain.", text::number(count as i64)),
+        Some(1) => format!(" {at_least}1 good backup of {name} remains."),
+        Some(count) => format!(" {at_least}{} good backups of {name} remain.", text::number(count as i64)),
     };
     let path = format!("/backups/{}", backup.id);
     rsx! {

@@ -131,30 +131,30 @@ fn OpenExport(project: String, name: String, open: String) -> Element {
 fn NewExport(project: String, name: String) -> Element {
     let path = format!("/projects/{project}/tables?fields=summary&limit=1000");
     let tables = use_remote::<ApiPage<TableSummary>>(use_signal(|| path).into());
-    match tables.state() {
-        RemoteState::Loading => rsx! {},
-        RemoteState::Failed(failure) => rsx! {
-            NewExportDialog { project, name, note: "The tables could not be loaded. {failure.message()}" }
-        },
+    let (tables, note): (Vec<String>, String) = match tables.state() {
+        RemoteState::Loading => return rsx! {},
+        RemoteState::Failed(failure) => (Vec::new(), format!("The tables could not be loaded. {}", failure.message())),
         RemoteState::Ready(page) => {
             let note = match page.next_cursor {
                 Some(_) => "These are the first 1\u{202f}000 tables. Other tables are exported on their own page.",
                 None => "",
             };
-            let tables: Vec<String> = page.items.into_iter().map(|table| table.name).collect();
-            rsx! { NewExportDialog { project, name, tables, note } }
+            (page.items.into_iter().map(|table| table.name).collect(), note.to_owned())
         }
-    }
+    };
+    rsx! { NewExportDialog { project, name, tables, note } }
 }
 
 #[component]
 fn NewExportDialog(
     project: String,
     name: String,
-    #[props(default)] tables: Vec<String>,
+    tables: Vec<String>,
     /// The reason why tables are missing in the list. Empty if none is.
     note: String,
 ) -> Element {
+    // The open dialog keeps its list, see `ExportDialog`. So it keeps the note about the list, too.
+    let note = use_hook(|| note);
     let mut choices = vec![Choice {
         label: format!("The whole database of {name}"),
         help: "All tables with their structure, policies, functions and rows. Also the tables of end-user login, with \

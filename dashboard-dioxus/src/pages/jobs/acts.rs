@@ -1,6 +1,7 @@
 //! The actions of a job in the list and on its page: run, enable and disable, delete.
 
 use api_types::{Job, Page as ApiPage, Protection, RunStarted, UpdateJob};
+use chrono::{DateTime, Utc};
 use dioxus::prelude::*;
 
 use crate::{
@@ -55,26 +56,31 @@ pub(super) fn RunNow(job: Job, #[props(default)] with_label: bool) -> Element {
     }
 }
 
-/// The switch of a job's schedule. It shows the new state at once, and the old one again if the server refuses.
+/// The switch of a job's schedule. It shows the new state at once, and the old one again if the server refuses. Once
+/// the job is read again, it shows the state of the job, which another tab may have changed.
 /// Disabling a job that creates backups needs a confirmation.
 #[component]
 pub(super) fn EnableSwitch(job: Job) -> Element {
-    let mut wanted = use_signal(|| None::<bool>);
+    // The state that the owner has chosen, and the time of the change once the server has confirmed it.
+    let mut wanted = use_signal(|| None::<(bool, Option<DateTime<Utc>>)>);
     let mut asks = use_signal(|| false);
-    // The server has confirmed the new state.
-    if *wanted.peek() == Some(job.enabled) {
+    let confirmed_at = (*wanted.peek()).and_then(|(_, confirmed_at)| confirmed_at);
+    if confirmed_at.is_some_and(|confirmed_at| job.updated_at >= confirmed_at) {
         wanted.set(None);
     }
     let (id, is_backup) = (job.id.clone(), is_backup(&job));
-    let shown = wanted().unwrap_or(job.enabled);
+    let shown = wanted().map_or(job.enabled, |(enabled, _)| enabled);
     let set = use_callback(move |enabled: bool| {
         let path = format!("/jobs/{id}");
-        wanted.set(Some(enabled));
+        wanted.set(Some((enabled, None)));
         spawn(async move {
             let change = UpdateJob { enabled: Some(enabled), ..UpdateJob::default() };
-            if let Err(failure) = remote::send::<_, Job>(Method::Patch, &path, &change).await {
-                messages::show_failure(failure.message());
-                wanted.set(None);
+            match remote::send::<_, Job>(Method::Patch, &path, &change).await {
+                Ok(job) => wanted.set(Some((enabled, Some(job.updated_at)))),
+                Err(failure) => {
+                    messages::show_failure(failure.message());
+                    wanted.set(None);
+                }
             }
             remote::forget("/jobs");
             remote::forget("/backups/protection");

@@ -85,15 +85,21 @@ pub(super) fn values_of(settings: &ChannelSettings) -> BTreeMap<&'static str, St
     values
 }
 
-/// Returns the texts of the fields, with the unsaved input. `saved` contains the texts of the stored settings. Secrets
-/// are not part of the unsaved input, which the browser stores.
+/// Returns the texts of the fields, with the unsaved input. `saved` contains the texts of the stored settings, which
+/// fields without unsaved input follow. Secrets are not part of the unsaved input, which the browser stores.
 pub(super) fn use_values(unsaved: FormDraft, saved: BTreeMap<&'static str, String>) -> Values {
-    let mut kept = unsaved.use_field("settings", without_secrets(&saved));
-    let values = use_signal(|| {
+    let mut kept = unsaved.use_fields("settings", without_secrets(&saved));
+    let mut base = use_signal(|| saved.clone());
+    let mut values = use_signal(|| {
         let names = saved.keys().copied().chain(storable());
         let text = |name: &'static str| kept.peek().get(name).or(saved.get(name)).cloned();
         names.filter_map(|name| Some((name, text(name)?))).collect::<BTreeMap<_, _>>()
     });
+    if *base.peek() != saved {
+        let followed = rebased(&values.peek(), &base.peek(), &saved);
+        values.set(followed);
+        base.set(saved);
+    }
     use_effect(move || {
         let now = without_secrets(&values.read());
         if *kept.peek() != now {
@@ -101,6 +107,21 @@ pub(super) fn use_values(unsaved: FormDraft, saved: BTreeMap<&'static str, Strin
         }
     });
     values
+}
+
+/// Returns `saved` with those texts of `values` that differ from `base`.
+fn rebased(
+    values: &BTreeMap<&'static str, String>,
+    base: &BTreeMap<&'static str, String>,
+    saved: &BTreeMap<&'static str, String>,
+) -> BTreeMap<&'static str, String> {
+    let mut followed = saved.clone();
+    for (name, text) in values {
+        if base.get(name) != Some(text) {
+            followed.insert(*name, text.clone());
+        }
+    }
+    followed
 }
 
 /// Returns the names of the fields that are not secret.
@@ -300,6 +321,17 @@ mod tests {
         assert_eq!(settings_of(ChannelKind::Webhook, &values).unwrap_or_default().url, None);
         values.insert("port", "x".to_owned());
         assert!(settings_of(ChannelKind::Email, &values).is_err());
+    }
+
+    #[test]
+    fn texts_without_input_follow_the_saved_ones() {
+        let texts = |host: &str, from: &str| BTreeMap::from([("host", host.to_owned()), ("from", from.to_owned())]);
+        let (base, saved) = (texts("a.example", "a@example.com"), texts("b.example", "b@example.com"));
+        let mut values = texts("typed.example", "a@example.com");
+        values.insert("password", "typed".to_owned());
+        let mut expected = texts("typed.example", "b@example.com");
+        expected.insert("password", "typed".to_owned());
+        assert_eq!(rebased(&values, &base, &saved), expected);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use api_types::Plugin;
 use dioxus::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     draft,
@@ -19,18 +20,56 @@ pub(super) struct Typed {
     pub(super) settings: Vec<(String, String)>,
 }
 
-/// Returns the unsaved input for this file of a plugin. The browser stores the settings, but not the secrets.
+/// The part of the unsaved input that the browser stores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Kept {
+    /// The stored settings that the input changes.
+    base: BTreeMap<String, String>,
+    settings: Vec<(String, String)>,
+}
+
+/// Returns the unsaved input for this file of a plugin. The browser stores the settings, but not the secrets. Settings
+/// without changes follow those of the plugin, because all settings are saved together.
 pub(super) fn use_typed(plugin: &Plugin) -> Signal<Typed> {
-    let saved = Typed::saved(plugin).settings;
+    let saved = Kept { base: plugin.config.clone(), settings: Typed::saved(plugin).settings };
     let mut kept = draft::use_draft(&format!("plugin.{}.{}", plugin.name, plugin.sha256), saved);
-    let typed = use_signal(|| Typed { secrets: BTreeMap::new(), settings: kept.peek().clone() });
+    let mut base = use_signal(|| kept.peek().base.clone());
+    let mut typed = use_signal(|| Typed { secrets: BTreeMap::new(), settings: kept.peek().settings.clone() });
+    if *base.peek() != plugin.config {
+        let settings = rebased(&typed.peek().settings, &base.peek(), &plugin.config);
+        typed.with_mut(|typed| typed.settings = settings);
+        base.set(plugin.config.clone());
+    }
     use_effect(move || {
-        let settings = typed.read().settings.clone();
-        if *kept.peek() != settings {
-            kept.set(settings);
+        let now = Kept { base: base.read().clone(), settings: typed.read().settings.clone() };
+        if *kept.peek() != now {
+            kept.set(now);
         }
     });
     typed
+}
+
+/// Returns the settings `saved` with the changes that lead from `base` to `typed`.
+fn rebased(
+    typed: &[(String, String)],
+    base: &BTreeMap<String, String>,
+    saved: &BTreeMap<String, String>,
+) -> Vec<(String, String)> {
+    let mut settings = Vec::new();
+    for (name, value) in typed {
+        if base.get(name) != Some(value) {
+            settings.push((name.clone(), value.clone()));
+        } else if let Some(saved) = saved.get(name) {
+            settings.push((name.clone(), saved.clone()));
+        }
+    }
+    for (name, value) in saved {
+        let is_listed = settings.iter().any(|(listed, _)| listed == name);
+        if !base.contains_key(name) && !is_listed {
+            settings.push((name.clone(), value.clone()));
+        }
+    }
+    settings
 }
 
 impl Typed {
@@ -208,5 +247,26 @@ fn SecretField(name: String, is_stored: bool, typed: Signal<Typed>) -> Element {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_without_changes_follow_those_of_the_plugin() {
+        let config = |settings: &[(&str, &str)]| -> BTreeMap<String, String> {
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let list = |settings: &[(&str, &str)]| -> Vec<(String, String)> {
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let base = config(&[("color", "red"), ("depth", "8"), ("old", "1"), ("width", "120")]);
+        let typed = list(&[("color", "blue"), ("depth", "8"), ("old", "1"), ("", "half typed")]);
+        let saved = config(&[("color", "green"), ("depth", "16"), ("new", "2"), ("width", "120")]);
+        let expected = list(&[("color", "blue"), ("depth", "16"), ("", "half typed"), ("new", "2")]);
+        assert_eq!(rebased(&typed, &base, &saved), expected);
+        assert!(rebased(&list(&[("depth", "8")]), &config(&[("depth", "8")]), &config(&[])).is_empty());
     }
 }

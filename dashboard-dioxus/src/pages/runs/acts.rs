@@ -5,8 +5,9 @@ use dioxus::prelude::*;
 
 use crate::{
     address,
+    cancel_run::CancelRun,
     remote::{self, Method},
-    ui::{Confirm, Icon, IconName, messages},
+    ui::{Icon, IconName, messages},
 };
 
 pub(super) fn is_active(run: &Run) -> bool {
@@ -55,44 +56,13 @@ pub(super) fn RunActs(run: Run) -> Element {
             "Run again"
         }
         if asks() {
-            CancelDialog { run, on_close: move |()| asks.set(false) }
-        }
-    }
-}
-
-#[component]
-fn CancelDialog(run: Run, on_close: EventHandler<()>) -> Element {
-    let mut busy = use_signal(|| false);
-    let mut failure = use_signal(|| None::<String>);
-    let path = format!("/runs/{}/cancel", run.id);
-    let description = match (run.status, run.plugin.as_str()) {
-        (RunStatus::Queued, _) => "The run has not started yet. A cancelled run is not retried.",
-        (_, "backup") => "The backup in progress is discarded. Completed backups stay.",
-        (_, "http-job") => "The request is aborted. Changes that the server has already made are not undone.",
-        _ => "The run stops within a second. Its changes stay, unless the run undoes them.",
-    };
-    rsx! {
-        Confirm {
-            act: "Cancel run",
-            description,
-            busy: busy(),
-            closable: !busy(),
-            failure: failure(),
-            on_close: move |()| on_close.call(()),
-            on_confirm: move |()| {
-                let path = path.clone();
-                spawn(async move {
-                    busy.set(true);
-                    let sent = remote::send::<_, Run>(Method::Post, &path, &serde_json::json!({})).await;
-                    remote::forget("/runs");
-                    remote::forget("/jobs");
-                    match sent {
-                        Ok(_) => on_close.call(()),
-                        Err(refused) => failure.set(Some(refused.message())),
-                    }
-                    busy.set(false);
-                });
-            },
+            CancelRun {
+                run: run.id.clone(),
+                plugin: run.plugin.clone(),
+                is_queued: run.status == RunStatus::Queued,
+                on_cancelled: move |()| asks.set(false),
+                on_close: move |()| asks.set(false),
+            }
         }
     }
 }

@@ -69,7 +69,7 @@ fn Neighbour(run: Run) -> Element {
 fn Took(run: Run) -> Element {
     let active = is_active(&run);
     let mut now = use_signal(text::now);
-    use_future(move || async move {
+    use_resource(use_reactive(&active, move |active| async move {
         if !active {
             return;
         }
@@ -77,7 +77,7 @@ fn Took(run: Run) -> Element {
             TimeoutFuture::new(1_000).await;
             now.set(text::now());
         }
-    });
+    }));
     match (run.duration_ms, run.started_at) {
         (Some(duration), _) => rsx! { div { dt { "Took" } dd { {text::duration(duration)} } } },
         (None, Some(started)) if active => rsx! {

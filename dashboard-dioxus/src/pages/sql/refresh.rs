@@ -39,6 +39,7 @@ impl Workspace {
             if schema.as_ref().is_none_or(|schema| has_table(schema, &table)) {
                 self.read_detail(table);
             } else {
+                self.begin_detail_read(&table);
                 self.details.write().insert(table, None);
             }
         }
@@ -78,10 +79,22 @@ impl Workspace {
     }
 
     fn read_detail(mut self, table: String) {
+        let read = self.begin_detail_read(&table);
         dioxus::core::spawn_forever(async move {
             let detail = wire::table_detail(&self.project(), &table).await.ok().map(Rc::new);
-            self.details.write().insert(table, detail);
+            // A later read may have had its response already, for example after a column was added.
+            if self.detail_reads.peek().get(&table) == Some(&read) {
+                self.details.write().insert(table, detail);
+            }
         });
+    }
+
+    /// Makes earlier reads of a table's details outdated. Returns the number of the new one.
+    fn begin_detail_read(mut self, table: &str) -> u32 {
+        let mut reads = self.detail_reads.write();
+        let read = reads.entry(table.to_owned()).or_default();
+        *read += 1;
+        *read
     }
 
     pub(super) fn refresh_saved(mut self) {

@@ -52,6 +52,8 @@ pub(super) struct Workspace {
     /// Columns and keys of the tables of `public` that a part of the page needed. `None` until they are read, or if
     /// that failed.
     pub(super) details: Signal<HashMap<String, Option<Rc<TableDetail>>>>,
+    /// Number of the latest read of each table's details. The response to an earlier read is outdated.
+    pub(super) detail_reads: Signal<HashMap<String, u32>>,
     pub(super) saved: Signal<Loaded<Vec<SavedQuery>>>,
     pub(super) history: Signal<Loaded<Vec<SqlHistoryEntry>>>,
     /// Texts that entries of the history have replaced in the editor, newest first, by tab id.
@@ -89,6 +91,7 @@ impl Workspace {
             schema: signal(None),
             estimates: signal(HashMap::new()),
             details: signal(HashMap::new()),
+            detail_reads: signal(HashMap::new()),
             saved: signal(None),
             history: signal(None),
             replaced: signal(HashMap::new()),

@@ -108,35 +108,35 @@ fn DeleteMany(
     let what = text::count(keys.len() as i64, "object", "objects");
     let names: Vec<String> = keys.iter().take(5).map(|key| name_of(key).to_owned()).collect();
     let more = keys.len().saturating_sub(names.len());
+    let they = if keys.len() == 1 { "It" } else { "They" };
     rsx! {
         Confirm {
             act: "Delete {what}",
-            description: "They will be deleted from {bucket}. This can't be undone.",
+            description: "{they} will be deleted from {bucket}. This can't be undone.",
             busy: busy(),
             closable: !busy(),
             failure: failure(),
-            on_confirm: {
-                let what = what.clone();
-                move |()| {
-                    let (project, bucket, what) = (project.clone(), bucket.clone(), what.clone());
-                    let portions: Vec<Vec<String>> = keys.chunks(MAX_KEYS).map(<[String]>::to_vec).collect();
-                    spawn(async move {
-                        busy.set(true);
-                        let mut result = Ok(());
-                        for keys in portions {
-                            let request = DeleteObjects { keys: Some(keys), prefix: None };
-                            result = start(&project, &bucket, &what, &request).await;
-                            if result.is_err() {
-                                break;
-                            }
+            on_confirm: move |()| {
+                let (project, bucket) = (project.clone(), bucket.clone());
+                let portions: Vec<Vec<String>> = keys.chunks(MAX_KEYS).map(<[String]>::to_vec).collect();
+                spawn(async move {
+                    busy.set(true);
+                    let mut result = Ok(());
+                    let count = portions.len();
+                    for (index, keys) in portions.into_iter().enumerate() {
+                        let what = portion(keys.len(), index, count);
+                        let request = DeleteObjects { keys: Some(keys), prefix: None };
+                        result = start(&project, &bucket, &what, &request).await;
+                        if result.is_err() {
+                            break;
                         }
-                        match result {
-                            Ok(()) => on_done.call(()),
-                            Err(refused) => failure.set(Some(refused.message())),
-                        }
-                        busy.set(false);
-                    });
-                }
+                    }
+                    match result {
+                        Ok(()) => on_done.call(()),
+                        Err(refused) => failure.set(Some(refused.message())),
+                    }
+                    busy.set(false);
+                });
             },
             on_close: move |()| on_close.call(()),
             ul { class: "mono label names",
@@ -149,6 +149,12 @@ fn DeleteMany(
             }
         }
     }
+}
+
+/// Describes the objects that one of several runs deletes: `1,000 objects (1 of 3)`.
+fn portion(objects: usize, index: usize, count: usize) -> String {
+    let objects = text::count(objects as i64, "object", "objects");
+    if count == 1 { objects } else { format!("{objects} ({} of {count})", index + 1) }
 }
 
 #[component]
@@ -233,6 +239,13 @@ pub(super) fn Deletions(project: ReadSignal<String>, bucket: ReadSignal<String>)
     }
 }
 
+/// Removes a deletion whose run has ended.
+fn remove(ended: &Started) {
+    STARTED.write().retain(|other| other.run != ended.run);
+    remote::forget(&paths::buckets(&ended.project));
+    remote::forget("/runs");
+}
+
 #[component]
 fn Deletion(started: Started) -> Element {
     let path = format!("/runs/{}", started.run);
@@ -256,17 +269,18 @@ fn Deletion(started: Started) -> Element {
                     messages::show_failure(format!("The deletion of {} did not finish. {why}", started.what));
                 }
             }
-            STARTED.write().retain(|other| other.run != started.run);
-            remote::forget(&paths::buckets(&started.project));
-            remote::forget("/runs");
+            remove(&started);
         }
     };
-    use_effect(move || {
-        if let RemoteState::Ready(run) = run.state()
-            && !matches!(run.status, RunStatus::Queued | RunStatus::Running)
-        {
-            ended.clone()(run);
+    let lost = started.clone();
+    use_effect(move || match run.state() {
+        RemoteState::Ready(run) if !matches!(run.status, RunStatus::Queued | RunStatus::Running) => ended(run),
+        RemoteState::Failed(failure) if failure.is_not_found() => {
+            let reason = "because its run no longer exists";
+            messages::show_failure(format!("It is not known how the deletion of {} ended, {reason}.", lost.what));
+            remove(&lost);
         }
+        _ => {}
     });
     let progress = run.value().and_then(|run| run.progress);
     let done = progress.as_ref().map_or(0, |progress| i64::try_from(progress.done).unwrap_or(i64::MAX));

@@ -21,15 +21,11 @@ pub(super) fn SettingsForm(project: String, current: AuthSettings, on_saved: Eve
     let path = format!("/projects/{project}/auth");
     let submit = move |event: FormEvent| {
         event.prevent_default();
-        let changes = match typed.peek().changes(&saved) {
-            Ok(changes) => changes,
-            Err(problem) => return error.set(Some(problem)),
-        };
-        let (path, sent) = (path.clone(), typed.peek().clone());
+        let (path, sent, before) = (path.clone(), typed.peek().clone(), saved.clone());
         spawn(async move {
             busy.set(true);
             error.set(None);
-            match remote::send::<_, AuthSettings>(Method::Patch, &path, &changes).await {
+            match save(&path, &sent, &before).await {
                 Ok(saved) => {
                     // The owner may have typed on during the request.
                     let now = draft::rebase(&*typed.peek(), &sent, &Typed::from(&saved));
@@ -37,7 +33,7 @@ pub(super) fn SettingsForm(project: String, current: AuthSettings, on_saved: Eve
                     messages::show("Settings saved");
                     on_saved.call(());
                 }
-                Err(failure) => error.set(Some(failure.message())),
+                Err(problem) => error.set(Some(problem)),
             }
             busy.set(false);
         });
@@ -76,6 +72,17 @@ pub(super) fn SettingsForm(project: String, current: AuthSettings, on_saved: Eve
             SigningKey { project }
         }
     }
+}
+
+/// Saves the changes from `saved`. Fails with a message.
+async fn save(path: &str, typed: &Typed, saved: &AuthSettings) -> Result<AuthSettings, String> {
+    let mut changes = typed.changes(saved)?;
+    if changes.mail_texts.is_some() {
+        // The API replaces the texts of all mails at once. Another tab may have changed other mails.
+        let newest: AuthSettings = remote::get(path).await.map_err(|failure| failure.message())?;
+        changes = draft::rebase(typed, &Typed::from(saved), &Typed::from(&newest)).changes(&newest)?;
+    }
+    remote::send(Method::Patch, path, &changes).await.map_err(|failure| failure.message())
 }
 
 #[component]

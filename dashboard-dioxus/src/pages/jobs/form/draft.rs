@@ -247,6 +247,20 @@ impl Fields {
             self.0.insert(name, value);
         }
     }
+
+    /// Returns the fields of a change from `other`. The body is only put to change the stored one, so it is kept.
+    pub(super) fn without(mut self, other: &Self) -> Self {
+        let text = |fields: &Self, name: &str| fields.0.get(name).map(|value| value.get().to_owned());
+        let differs: Vec<&str> = self.0.keys().copied().filter(|name| text(&self, name) != text(other, name)).collect();
+        // The server checks these together, and chooses the job of a new plugin unless it is named.
+        let has_new_job = differs.iter().any(|name| matches!(*name, "plugin" | "pluginJob"));
+        self.0.retain(|name, _| match *name {
+            "httpBody" => true,
+            "plugin" | "pluginJob" | "params" | "timeoutMs" if has_new_job => true,
+            name => differs.contains(&name),
+        });
+        self
+    }
 }
 
 /// Converts milliseconds to seconds, without zeros at the end: `1.5`.

@@ -2,8 +2,9 @@
 //!
 //! [`draft`] contains the values of the fields, [`stored`] keeps them in the browser, and [`check`] sends them to the
 //! server for validation. The parts of the form are [`fields`], [`request`], [`plugin`], [`schedule`] and [`late`].
-//! [`parameters`] derives fields from a plugin's JSON Schema.
+//! [`parameters`] derives fields from a plugin's JSON Schema, and [`changes`] tells what the owner has changed.
 
+mod changes;
 mod check;
 mod draft;
 mod fields;
@@ -27,6 +28,7 @@ use crate::{
     text,
     ui::{FormError, Mark, Shape, messages},
 };
+use changes::{changed_fields, fill_in_parameters, follow, is_changed};
 use check::{Checked, use_check};
 use draft::Draft;
 use fields::{KindField, ProjectField, TextField};
@@ -81,7 +83,10 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     let job_id = job.as_ref().map(|job| job.id.clone());
     let storage_name = use_hook(|| stored::name(job_id.as_deref()));
     let initial = use_signal(|| job.as_ref().map_or_else(starting_draft, Draft::of));
-    let draft = use_signal(|| stored::load(&storage_name).unwrap_or_else(|| initial.peek().clone()));
+    let draft = use_signal(|| {
+        let initial = initial.peek();
+        stored::load(&storage_name, &initial).unwrap_or_else(|| Draft::clone(&initial))
+    });
     let has_lost_input = use_hook(|| stored::has_lost_input(&storage_name));
     let plugins = use_remote::<ApiPage<Plugin>>(use_signal(|| "/plugins?limit=200".to_owned()).into());
     let nodes = use_memo(move || {
@@ -109,7 +114,11 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     use_effect(use_reactive!(|is_dirty| {
         let draft = draft.read();
         let had = std::mem::replace(&mut *had_unstorable.write(), draft.has_unstorable_input());
-        if is_dirty { stored::save(&stored_under, &draft, had) } else { stored::remove(&stored_under) }
+        if is_dirty {
+            stored::save(&stored_under, &draft, &initial.read(), had);
+        } else {
+            stored::remove(&stored_under);
+        }
     }));
     let is_new = job.is_none();
     // The project may be chosen in the form, so the address decides which list opened it.
@@ -134,7 +143,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
             if has_errors {
                 focus_first_error().await;
             } else {
-                match save(&now, &fields, job_id.as_deref()).await {
+                match save(&now, initial, &fields, job_id.as_deref()).await {
                     Ok(job) => {
                         stored::remove(&storage_name);
                         remote::forget("/jobs");
@@ -231,58 +240,10 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
     }
 }
 
-/// Fills in the parameters of the stored job or of the address once the schema is known.
-fn fill_in_parameters(draft: Signal<Draft>, nodes: Memo<Vec<Node>>) {
-    let mut draft = draft;
-    let mut filled_for = use_signal(Vec::<Node>::new);
-    use_effect(move || {
-        let nodes = nodes.read().clone();
-        if nodes.is_empty() || *filled_for.peek() == nodes {
-            return;
-        }
-        filled_for.set(nodes.clone());
-        if draft.peek().parameters.is_empty() {
-            let texts = parameters::read(&nodes, &draft.peek().stored_parameters);
-            if !texts.is_empty() {
-                draft.with_mut(|draft| draft.parameters = texts);
-            }
-        }
-    });
-}
-
-/// Shows the values of the stored job after it has changed, unless the owner has changed the form.
-fn follow(draft: Signal<Draft>, initial: Signal<Draft>, nodes: Memo<Vec<Node>>, stored: Draft) {
-    let (mut draft, mut initial) = (draft, initial);
-    if *initial.peek() == stored {
-        return;
-    }
-    let is_unchanged = !is_changed(&draft.peek(), &initial.peek());
-    if is_unchanged {
-        let parameters = parameters::read(&nodes.peek(), &stored.stored_parameters);
-        draft.set(Draft { parameters, ..stored.clone() });
-    }
-    initial.set(stored);
-}
-
 fn schema_of(plugins: &[Plugin], draft: &Draft) -> Option<serde_json::Value> {
     let plugin = plugins.iter().find(|plugin| plugin.name == draft.plugin)?;
     let job = plugin.jobs.iter().find(|job| job.name == draft.plugin_job)?;
     Some(job.params_schema.clone())
-}
-
-/// Returns whether the owner has changed the form. Parameters that the form itself filled in don't count.
-fn is_changed(draft: &Draft, initial: &Draft) -> bool {
-    let without = |draft: &Draft| Draft { parameters: BTreeMap::new(), ..draft.clone() };
-    if without(draft) != without(initial) {
-        return true;
-    }
-    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|_| text.into());
-    let is_shown = |pointer: &str, text: &str| match initial.stored_parameters.pointer(pointer) {
-        Some(serde_json::Value::Array(lines)) => lines.len() == text.lines().count(),
-        Some(stored) => *stored == value(text) || stored.as_str() == Some(text),
-        None => text.is_empty(),
-    };
-    draft.parameters.iter().any(|(pointer, text)| !is_shown(pointer, text))
 }
 
 /// Returns a draft with the values in the address: `/jobs/new?kind=plugin&plugin=backup`.
@@ -308,10 +269,14 @@ fn jobs_of(project: Option<&str>) -> String {
     project.map_or_else(|| "/jobs".to_owned(), |id| format!("/projects/{id}/jobs"))
 }
 
-async fn save(draft: &Draft, nodes: &[Node], job: Option<&str>) -> Result<Job, Failure> {
+/// Creates the job, or saves the owner's changes of a stored one.
+async fn save(draft: &Draft, initial: Signal<Draft>, nodes: &[Node], job: Option<&str>) -> Result<Job, Failure> {
     let fields = draft.fields(job.is_none(), nodes).map_err(|_| Failure::unreadable("A field has no valid value."))?;
     match job {
-        Some(job) => remote::send(Method::Patch, &format!("/jobs/{job}"), &fields).await,
+        Some(job) => {
+            let changed = changed_fields(fields, &initial.peek(), nodes);
+            remote::send(Method::Patch, &format!("/jobs/{job}"), &changed).await
+        }
         None => remote::send(Method::Post, "/jobs", &fields).await,
     }
 }

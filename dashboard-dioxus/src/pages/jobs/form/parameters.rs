@@ -208,7 +208,8 @@ fn text_of(kind: &Kind, value: &Value) -> String {
     }
 }
 
-fn as_text(value: &Value) -> String {
+/// Returns a string itself, and other values as JSON.
+pub(super) fn as_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

@@ -4,7 +4,7 @@
 //! The body of the request and the values of its headers are not stored, because they may be secret. Only the fact that
 //! the owner has typed some is stored.
 
-use super::draft::Draft;
+use super::{changes::rebased, draft::Draft};
 use crate::address;
 
 /// Returns the name under which a form is stored. Each address of a new job has its own.
@@ -13,15 +13,24 @@ pub(super) fn name(job: Option<&str>) -> String {
     format!("atlashub.job.{form}")
 }
 
-pub(super) fn load(name: &str) -> Option<Draft> {
-    let text = storage()?.get_item(name).ok().flatten()?;
-    serde_json::from_str(&text).ok()
+/// Returns the unsaved input, on top of the values `saved` that the job has now.
+pub(super) fn load(name: &str, saved: &Draft) -> Option<Draft> {
+    let item = |name: &str| storage()?.get_item(name).ok().flatten();
+    let draft: Draft = serde_json::from_str(&item(name)?).ok()?;
+    let base: Option<Draft> = item(&base_name(name)).and_then(|text| serde_json::from_str(&text).ok());
+    Some(match base {
+        Some(base) => rebased(&draft, &base, saved),
+        None => draft,
+    })
 }
 
-/// Stores a draft. `had_unstorable` says whether the owner had typed input that is not stored.
-pub(super) fn save(name: &str, draft: &Draft, had_unstorable: bool) {
-    if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(draft)) {
+/// Stores a draft, and the values `base` that it changes. `had_unstorable` says whether the owner had typed input that
+/// is not stored.
+pub(super) fn save(name: &str, draft: &Draft, base: &Draft, had_unstorable: bool) {
+    if let (Some(storage), Ok(text), Ok(base)) = (storage(), serde_json::to_string(draft), serde_json::to_string(base))
+    {
         let _ = storage.set_item(name, &text);
+        let _ = storage.set_item(&base_name(name), &base);
         if draft.has_unstorable_input() {
             let _ = storage.set_item(&unstorable_name(name), "yes");
         } else if had_unstorable {
@@ -39,8 +48,13 @@ pub(super) fn has_lost_input(name: &str) -> bool {
 pub(super) fn remove(name: &str) {
     if let Some(storage) = storage() {
         let _ = storage.remove_item(name);
+        let _ = storage.remove_item(&base_name(name));
         let _ = storage.remove_item(&unstorable_name(name));
     }
+}
+
+fn base_name(name: &str) -> String {
+    format!("{name}.base")
 }
 
 fn unstorable_name(name: &str) -> String {

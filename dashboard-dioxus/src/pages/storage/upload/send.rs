@@ -59,6 +59,7 @@ pub(super) async fn send(upload: &Upload) -> Result<(), NotSent> {
     if let Some(parts) = upload.parts.clone() {
         match send_parts(upload, parts, HashMap::new()).await {
             Err(NotSent::Expired) => {}
+            Err(NotSent::Exists) if upload.answer == Answer::KeepBoth => abandon_parts(upload).await,
             result => return result,
         }
         state::change(upload.id, |upload| upload.parts = None);
