@@ -125,7 +125,7 @@ test("new entries appear without a refresh only while they are followed", async 
 
 test("failed refresh of the entries is repeated, also without Follow", async (t) => {
   const page = await openPage(t);
-  // Otherwise an event may make the page read the list again first.
+  // An event could make the page read the list again earlier.
   await page.route("**/admin/v1/events", (route) => route.abort());
   await page.clock.install();
   await page.goto(`${url}/audit?project=${project.id}`);

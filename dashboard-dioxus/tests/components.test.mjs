@@ -103,7 +103,7 @@ test("a click outside of a dialog closes it, and one inside does not", async (t)
   await hidden(dialog);
 });
 
-test("a dialog with something shown once stays until it is done", async (t) => {
+test("a dialog that shows something only once stays open until its button is clicked", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/ui`);
   await button(page, "Open dialog that stays").click();
@@ -160,7 +160,7 @@ test("Esc closes the menu in a sheet, and then the sheet", async (t) => {
   await page.waitForFunction(() => document.activeElement?.textContent === "Open sheet");
 });
 
-test("a message about a failure can be dismissed, and does not follow to other pages", async (t) => {
+test("a message about a failure can be dismissed, and is not shown on other pages", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/ui`);
   await button(page, "Show failure").click();
@@ -168,7 +168,6 @@ test("a message about a failure can be dismissed, and does not follow to other p
   await shown(message);
   await message.getByRole("button", { name: "Dismiss" }).click();
   await hidden(message);
-  // The message about a failure does not follow to other pages.
   await button(page, "Show failure").click();
   await shown(message);
   await page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name: "Jobs" }).click();

@@ -120,6 +120,23 @@ test("channel is switched off, tested and deleted in the list", async (t) => {
   await hidden(row);
 });
 
+test("switch of a channel shows that another tab has enabled the channel again", async (t) => {
+  const name = `switched ${unique}`;
+  const { id } = await create(name);
+  const page = await openPage(t);
+  await page.route(`**/admin/v1/notifications/${id}`, async (route) => {
+    const response = await route.fetch();
+    await admin("PATCH", `/notifications/${id}`, { enabled: true });
+    await route.fulfill({ response });
+  });
+  await page.goto(`${url}/notifications`);
+  const isSaved = page.waitForResponse((response) => response.request().method() === "PATCH");
+  const control = page.getByRole("switch", { name: `Enable ${name}` });
+  await control.click();
+  assert.equal((await (await isSaved).json()).enabled, false);
+  await eventually(() => control.isChecked(), "the state that the other tab has set");
+});
+
 test("phone mutes a channel", async (t) => {
   const name = `muted ${unique}`;
   const { id } = await create(name);

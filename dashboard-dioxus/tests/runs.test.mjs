@@ -274,6 +274,19 @@ test("list shows only runs with the chosen statuses", async (t) => {
   assert.equal(new URL(page.url()).search, "");
 });
 
+test("Clear filters also clears the custom time range", async (t) => {
+  const { project } = await threeRuns();
+  const page = await openPage(t);
+  await page.goto(`${url}/runs?project=${project.id}&from=2026-01-01T00:00:00Z`);
+  const time = page.getByRole("group", { name: "Time" });
+  const custom = time.getByRole("button", { name: "Custom", pressed: true });
+  await shown(custom);
+  await page.getByRole("group", { name: "Filters" }).getByRole("button", { name: "Clear filters" }).click();
+  await shown(time.getByRole("button", { name: "All", pressed: true }));
+  await hidden(custom);
+  await hidden(time.getByLabel("From"));
+});
+
 test("statuses are chosen with the keyboard", async (t) => {
   const { project } = await threeRuns();
   const page = await openPage(t);

@@ -191,7 +191,7 @@ test("a refusal shows the message without a retry", async (t) => {
 test("a request to a busy server is repeated after its Retry-After", async (t) => {
   for (const status of [429, 503]) {
     const page = await openPage(t);
-    // Otherwise an event may make the page read the list again before the time is over.
+    // An event could make the page read the list again before the time is over.
     await page.route("**/admin/v1/events", (route) => route.abort());
     let responses = 0;
     await page.route("**/admin/v1/projects?*", (route) => {
@@ -285,7 +285,7 @@ test("a session that can't be checked is not a sign-out", async (t) => {
 
 test("an incomplete response is an error with a retry", async (t) => {
   const page = await openPage(t);
-  // Otherwise an event may make the page read the list again before the click.
+  // An event could make the page read the list again before the click.
   await page.route("**/admin/v1/events", (route) => route.abort());
   await page.route("**/admin/v1/projects?*", (route) =>
     route.fulfill({ status: 200, contentType: "application/json", body: '{"items": [' }),

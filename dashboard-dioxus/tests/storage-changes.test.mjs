@@ -1,4 +1,4 @@
-// Changes of objects while an upload or a selection is there.
+// Changes of objects during an upload, or while objects are selected.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -91,7 +91,7 @@ test("renamed object is no longer selected", async (t) => {
   await shown(button(page, "Delete 1 object"));
 });
 
-test("deletion whose run no longer exists is not shown for ever", async (t) => {
+test("deletion whose run no longer exists stops being shown", async (t) => {
   const { page } = await openBucket(t, "a.txt", "b.txt");
   await page.route("**/admin/v1/runs/*", (route) => route.fulfill(refusal(404, "There is no such run.")));
   for (const name of ["a.txt", "b.txt"]) await page.getByRole("checkbox", { name: `Select ${name}` }).check();

@@ -49,7 +49,7 @@ export async function openPage(
   const problems = [];
   page.problems = problems;
   page.on("console", (message) => {
-    // Browsers log failed requests as errors. The page handles those itself.
+    // Browsers log failed requests as errors, but the page handles failed requests itself.
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
       problems.push(message.text());
   });

@@ -83,6 +83,31 @@ test("a refused filter shows no rows, and is not a recent filter", async (t) => 
   assert.equal(await recent.getByRole("button").count(), 1);
 });
 
+test("a recent filter that is chosen again becomes the first", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", order: "id" });
+  const dialog = page.getByRole("dialog", { name: "Filter" });
+  for (const [stock, title] of [["5", "Solaris"], ["3", "The Lathe of Heaven"]]) {
+    await button(page, "Filter").click();
+    await dialog.getByRole("combobox", { name: "Column" }).selectOption("stock");
+    await dialog.getByRole("textbox", { name: "Value" }).fill(stock);
+    await dialog.getByRole("button", { name: "Apply filters" }).click();
+    await hidden(dialog);
+    await shown(cell(page, title));
+    await hidden(cell(page, "The Dispossessed"));
+  }
+  await hidden(cell(page, "Solaris"));
+  await button(page, "Filter").click();
+  const recent = dialog.getByRole("region", { name: "Recent filters" }).getByRole("button");
+  await shown(recent.first());
+  assert.deepEqual(await recent.allTextContents(), ["stock = 3", "stock = 5"]);
+  await recent.last().click();
+  await shown(cell(page, "Solaris"));
+  await button(page, "Filter").click();
+  await shown(recent.first());
+  assert.deepEqual(await recent.allTextContents(), ["stock = 5", "stock = 3"]);
+});
+
 test("a page whose rows are gone does not say that the table is empty", async (t) => {
   const project = await withTables("books");
   const page = await openTable(t, project, { table: "books", offset: "50" });

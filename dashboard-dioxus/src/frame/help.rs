@@ -119,8 +119,9 @@ const TOPICS: &[Topic] = &[
         paragraphs: &[
             "A run is one execution of a job or of another task in the background, such as a backup, a restore, an \
              import or a script. It keeps its log, its result and, if it failed, the reason.",
-            "A run that is due before the previous one has ended is skipped, unless its job waits or runs beside it. \
-             A run is also skipped while too many runs of its job are queued. A retry is a separate run.",
+            "A run that is due before the previous one has ended is skipped, unless its job lets it wait or run at \
+             the same time. A run is also skipped while too many runs of its job are queued. A retry is a separate \
+             run.",
         ],
         example: "",
     },

@@ -19,7 +19,7 @@ use crate::{
 /// and those that are marked with `data-act`.
 const ACTS: &str = ":is(main, dialog) :is(.btn-primary, .btn-danger, [data-act]):not([data-offline], :disabled)";
 
-/// Attribute with the tooltip that a disabled button otherwise has.
+/// Attribute that stores a button's own tooltip while the button is disabled.
 const TITLE: &str = "data-offline-title";
 
 const REASON: &str = "Not connected to the server";

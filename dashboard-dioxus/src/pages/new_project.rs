@@ -20,7 +20,7 @@ pub fn NewProject() -> Element {
     }
 }
 
-/// Whether the form is creating a project. The overview then keeps the form until its keys are shown.
+/// Whether the form is creating a project. The overview then keeps the form until the project's keys are shown.
 static IS_CREATING: GlobalSignal<bool> = Signal::global(|| false);
 
 /// Returns whether a project is being created, and subscribes the component to changes.

@@ -222,6 +222,7 @@ fn follow(project: Project) {
             match remote::get::<Project>(&path).await {
                 Err(failure) if failure.is_not_found() => {
                     remote::forget("/projects");
+                    remote::forget("/overview");
                     return messages::show_with_link(
                         format!("{} was deleted after its final backup", project.name),
                         backups,

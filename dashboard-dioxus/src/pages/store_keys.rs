@@ -1,7 +1,7 @@
 //! The dialog that shows new keys once. It belongs to no page, so that neither the Back button nor a change that the
 //! server reports can close it before the owner has stored the keys.
 //!
-//! The dashboard loads its code in the background, and shows new keys as soon as that code is loaded.
+//! The dashboard loads the code of the dialog in the background, and shows new keys as soon as the code is loaded.
 
 use api_types::{CreatedApiKey, CreatedProject, KeyType};
 use dioxus::prelude::*;

@@ -41,7 +41,8 @@ impl Method {
 /// Returns
 /// - [`Failure::SignedOut`] if nobody is signed in, or the sign-in has ended,
 /// - [`Failure::Unreachable`] if the server did not respond, and
-/// - [`Failure::Refused`] if the server returned an error, or the response could not be parsed.
+/// - [`Failure::Refused`] if the server returned an error, or the response could not be parsed. For `/session`, this
+///   includes the status 401.
 pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
     parse(&fetch_text(Method::Get, path, None).await?)
 }

@@ -212,7 +212,8 @@ fn set_if_changed(text: &mut Signal<RemoteState<Rc<str>>>, next: RemoteState<Rc<
 }
 
 fn set_stale(stale: &mut Signal<Option<Failure>>, reader: u64, failure: Option<Failure>) {
-    // The sign-in dialog reports the end of the session, and a bar of its own a lost connection (`frame/notices.rs`).
+    // The sign-in dialog reports the end of the session, and a separate bar reports a lost connection
+    // (`frame/notices.rs`).
     let is_reported_elsewhere = |failure: &Failure| matches!(failure, Failure::SignedOut | Failure::Unreachable);
     note_outdated(reader, failure.clone().filter(|failure| !is_reported_elsewhere(failure)));
     if *stale.peek() != failure {

@@ -160,7 +160,8 @@ fn is_outside(event: &web_sys::MouseEvent) -> bool {
 pub fn Dialog(
     title: String,
     #[props(default)] description: String,
-    /// Whether Esc closes the dialog. False for content that is shown only once.
+    /// Whether Esc and a click outside of the content close the dialog. False for content that is shown only once, and
+    /// while a request is in progress that must not be interrupted.
     #[props(default = true)]
     closable: bool,
     #[props(default)] alert: bool,
@@ -207,8 +208,8 @@ pub fn Confirm(
     #[props(default)]
     typed: Option<String>,
     busy: bool,
-    /// Whether the dialog can be closed. False while a request is in progress: closing the dialog would end its task,
-    /// and its result would be lost.
+    /// Whether the dialog can be closed. False while a request is in progress: closing the dialog would end the
+    /// request's task, and the result would be lost.
     #[props(default = true)]
     closable: bool,
     #[props(default)] failure: Option<String>,

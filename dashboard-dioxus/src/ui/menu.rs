@@ -78,7 +78,8 @@ pub fn MenuItem(
     #[props(default)]
     checked: Option<bool>,
     #[props(default)] danger: bool,
-    /// Whether it changes something on the server at once. It is then disabled while the server is unreachable.
+    /// Whether the entry changes something on the server at once. Such entries are disabled while the server is
+    /// unreachable.
     #[props(default)]
     acts: bool,
     onselect: EventHandler<()>,

@@ -1,4 +1,4 @@
-//! What a page shows in place of content: an error, a message that there is none, or a placeholder.
+//! The views in place of missing content: an error, a message that there is no content, or a placeholder.
 
 use dioxus::prelude::*;
 

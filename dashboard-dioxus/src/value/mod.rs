@@ -271,7 +271,7 @@ mod tests {
         {
             assert_eq!(identifier(name), expected);
         }
-        // Reserved, too: names of functions and types, but not of tables and columns.
+        // Without quotes, these words can be names of functions and types, but not of tables and columns.
         for name in ["with", "left", "full", "like", "is"] {
             assert_eq!(identifier(name), format!("\"{name}\""));
         }

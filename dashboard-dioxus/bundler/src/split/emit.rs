@@ -11,7 +11,7 @@ use walrus::{
 
 use super::owners::{Owner, Plan};
 
-/// Maximum number of zeros between two pieces of data of one segment. A segment of its own would take more bytes.
+/// Maximum number of zeros between two pieces of data of one segment. Beginning another segment takes more bytes.
 const MAX_GAP: u32 = 8;
 
 pub(super) fn parse(module: &[u8]) -> Result<Module> {

@@ -256,7 +256,7 @@ impl Graph {
 }
 
 /// Returns the module [`RARE`] for a function that the app is not expected to call, although a table of virtual
-/// functions refers to it. A call before the first page of a later module is opened ends the app.
+/// functions refers to it. A call ends the app unless a module that needs [`RARE`] is loaded.
 fn rare(name: &str) -> Option<&'static str> {
     const FUNCTIONS: [&str; 4] = [
         // Reads the position of a key on the keyboard. The app uses the character of the key.

@@ -72,8 +72,8 @@ pub(super) fn thing_address(entry: &AuditEntry) -> Option<(String, &'static str)
     }
 }
 
-/// Returns who made a change: a user of an app by address, or by the beginning of the id if the entry has no address.
-/// `you` is the caller's own name.
+/// Returns who made a change: a user of an app by e-mail address, or by the beginning of the id if the entry has no
+/// e-mail address. `you` is the caller's own name.
 pub(super) fn actor_in_words(entry: &AuditEntry, you: Option<&str>) -> String {
     let actor = entry.actor.as_str();
     if you == Some(actor) {
@@ -88,7 +88,7 @@ pub(super) fn actor_in_words(entry: &AuditEntry, you: Option<&str>) -> String {
     }
 }
 
-/// Number of characters that are shown of the id of a user whose address is unknown.
+/// Number of characters that are shown of the id of a user whose e-mail address is unknown.
 const SHOWN_ID_CHARS: usize = 8;
 
 /// Returns whether a user of an app made the change. The actor is then the user's id.
@@ -96,7 +96,8 @@ pub(super) fn is_app_user(entry: &AuditEntry) -> bool {
     entry.action.starts_with("auth.") && is_uuid(&entry.actor)
 }
 
-/// Returns the words for an actor that is neither an address nor a user of an app, and any other actor unchanged.
+/// Returns the words for an actor that is neither an e-mail address nor a user of an app. Returns other actors
+/// unchanged.
 pub(super) fn known_actor_in_words(actor: &str) -> &str {
     match actor {
         "session" => "the owner",
@@ -169,7 +170,7 @@ pub(super) mod tests {
         let ada = serde_json::json!({ "email": "ada@example.com" });
         assert_eq!(by("auth.logout", id, ada.clone()), "user ada@example.com");
         assert_eq!(by("auth.logout", id, Value::Null), "user 1f0c3a2b…");
-        // The address that was typed belongs to nobody, or to the user who was changed.
+        // The address in the details belongs to nobody, or to the user who was changed, not to the actor.
         assert_eq!(by("auth.login", "anonymous", ada.clone()), "anonymous");
         assert_eq!(by("user.delete", "owner@example.com", ada.clone()), "you");
         assert_eq!(by("user.delete", "session", ada), "the owner");

@@ -163,7 +163,7 @@ fn TargetFilter(
     let items = live.protection.value().map(|page| page.items).unwrap_or_default();
     let newest = use_remote::<ApiPage<Backup>>(use_signal(|| "/backups?limit=200".to_owned()).into());
     let mut options: Vec<_> = items.iter().map(|item| (item.target.clone(), name_of_protected(item))).collect();
-    // Backups outlive their project.
+    // Backups stay after their project is deleted.
     if live.protection.value().is_some() {
         let mut deleted: Vec<(String, String)> = Vec::new();
         for backup in newest.value().map(|page| page.items).unwrap_or_default().into_iter().chain(of_target) {

@@ -53,7 +53,8 @@ impl Live {
         items.iter().find(|item| item.target == target).and_then(|item| item.retention)
     }
 
-    /// Returns the run that backs up a target, or verifies a backup.
+    /// Returns the active run that backs up a target or verifies a backup, if it was started on this page. Also returns
+    /// other active backups of a project, except those of jobs.
     fn run_of(self, subject: &str) -> Option<Run> {
         let running = self.running.read();
         let started = self.started.read();

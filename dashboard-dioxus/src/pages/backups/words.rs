@@ -26,8 +26,8 @@ pub(super) fn name_of_protected(item: &Protection) -> String {
 }
 
 /// Returns whether the database is overdue and its last good backup is at least as old as the interval of its backup
-/// job. Without a job, the limit is one day. If the interval is unknown, every overdue database counts as late.
-/// `overdue` alone is not enough: it is also true if only the schedule or the verification is missing.
+/// job. Without a job, the limit is one day. If the interval is unknown, every overdue database with a good backup
+/// counts as late. `overdue` alone is not enough: it is also true if only the schedule or the verification is missing.
 pub(super) fn is_late(item: &Protection, now: DateTime<Utc>) -> bool {
     let Some(good) = &item.last_good else { return false };
     let interval = item.job.as_ref().map(|job| job.interval_seconds.unwrap_or_default());

@@ -216,8 +216,8 @@ fn FormatField(format: Signal<Option<ImportFormat>>) -> Element {
 
 /// Inspects a file and starts its upload. Returns the import's id.
 ///
-/// Continues the interrupted import if the file has its size and format. Otherwise creates another import, and deletes
-/// the interrupted one.
+/// Continues the interrupted import if the file has the same size and format. If not, or if no import was interrupted,
+/// creates another import and deletes the interrupted one.
 async fn start_import(
     project: &str,
     table: &str,

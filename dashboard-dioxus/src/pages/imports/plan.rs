@@ -41,9 +41,9 @@ pub(super) enum Filler {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Refusal {
     pub(super) message: String,
-    /// Path of the request's field that it is about, if it is about one.
+    /// Path of the request's field that was refused, if it was a single field.
     pub(super) field: Option<String>,
-    /// The field of the file that it is about, if it is about one.
+    /// The field of the file that was refused, if it was a single field.
     pub(super) source: Option<String>,
 }
 

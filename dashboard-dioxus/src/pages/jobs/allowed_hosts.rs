@@ -23,8 +23,8 @@ struct Variable {
     value: Option<String>,
 }
 
-/// Returns whether requests are allowed to no host. False while this is unknown. It is read again after a restart of
-/// the server.
+/// Returns whether requests are allowed to no host. False while this is unknown. The configuration is read again after
+/// a restart of the server.
 pub(super) fn use_allows_no_hosts() -> bool {
     let system = use_remote::<Configuration>(use_signal(|| "/system".to_owned()).into());
     system.value().is_some_and(|system| allows_no_hosts(&system))

@@ -1,6 +1,7 @@
 //! The list of channels: a table, or cards on a phone.
 
 use api_types::{NotificationChannel, NotificationTest, UpdateNotificationChannel};
+use chrono::{DateTime, Utc};
 use dioxus::prelude::*;
 
 use super::{
@@ -156,14 +157,15 @@ fn last_sent(channel: &NotificationChannel) -> String {
     channel.last_sent_at.map_or_else(|| "never".to_owned(), |time| text::age(time, text::now()))
 }
 
-/// The switch of a channel. It shows the new state at once, and the old one again if the server refuses.
+/// The switch of a channel. It shows the new state at once, and the old one again if the server refuses. Once the
+/// channel is read again, it shows the state of the channel, which another tab may have changed.
 #[component]
 fn EnableSwitch(channel: NotificationChannel) -> Element {
-    // The owner's choice, until the server confirms it. Then `None`.
-    let mut chosen = use_signal(|| None::<bool>);
+    // The state that the owner has chosen, and the time of the change once the server has confirmed it.
+    let mut chosen = use_signal(|| None::<(bool, Option<DateTime<Utc>>)>);
     let path = format!("{PATH}/{}", channel.id);
-    // The server has confirmed the new state.
-    if *chosen.peek() == Some(channel.enabled) {
+    let confirmed_at = (*chosen.peek()).and_then(|(_, confirmed_at)| confirmed_at);
+    if confirmed_at.is_some_and(|confirmed_at| channel.updated_at >= confirmed_at) {
         chosen.set(None);
     }
     rsx! {
@@ -173,18 +175,21 @@ fn EnableSwitch(channel: NotificationChannel) -> Element {
             role: "switch",
             "aria-label": "Enable {channel.name}",
             "data-act": "true",
-            checked: chosen().unwrap_or(channel.enabled),
+            checked: chosen().map_or(channel.enabled, |(enabled, _)| enabled),
             onchange: move |event| {
                 let path = path.clone();
                 let enabled = event.checked();
-                chosen.set(Some(enabled));
+                chosen.set(Some((enabled, None)));
                 spawn(async move {
                     let unchanged = UpdateNotificationChannel::default();
                     let change = UpdateNotificationChannel { enabled: Some(enabled), ..unchanged };
                     let saved: Result<NotificationChannel, _> = remote::send(Method::Patch, &path, &change).await;
-                    if let Err(failure) = saved {
-                        messages::show_failure(failure.message());
-                        chosen.set(None);
+                    match saved {
+                        Ok(channel) => chosen.set(Some((enabled, Some(channel.updated_at)))),
+                        Err(failure) => {
+                            messages::show_failure(failure.message());
+                            chosen.set(None);
+                        }
                     }
                     remote::forget(PATH);
                 });

@@ -86,7 +86,8 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                 Ok(approved) => {
                     messages::show("Plugin approved");
                     shown.set(Some(sha256));
-                    // As they are stored: sorted, and without spaces around the names. Otherwise the draft would stay.
+                    // The server stores the settings sorted, and without spaces around the names. If the form kept
+                    // them as typed, the browser would keep the draft.
                     typed.set(Typed::saved(&approved));
                 }
                 // Without the hint, which is for callers of the API. If the file was replaced, the next read of the

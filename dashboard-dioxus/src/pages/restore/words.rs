@@ -19,8 +19,8 @@ pub(super) fn state_of(state: RestoreState) -> (Shape, &'static str) {
 }
 
 /// Returns the address that removes what a restore keeps, or cancels its plan. The server refuses the request if the
-/// restore is in another state than the one shown: it may have run or been rolled back meanwhile, for example from
-/// another tab, and another database would be dropped.
+/// restore is in another state than the one shown. The restore may have run or been rolled back meanwhile, for example
+/// from another tab, and the request would then drop another database.
 pub(super) fn removal_address(restore: &Restore) -> String {
     format!("/restores/{}?state={}", restore.id, restore.state)
 }

@@ -41,11 +41,18 @@ impl TimeRange {
             None => Self { relative: None, from: from.and_then(exact), to: to.and_then(exact) },
         }
     }
+
+    /// Returns whether the owner has chosen the exact times.
+    pub(super) fn is_exact(&self) -> bool {
+        self.relative.is_none() && (self.from.is_some() || self.to.is_some())
+    }
 }
 
 #[component]
 pub(super) fn Filters(
     range: TimeRange,
+    /// Whether the fields for exact times are shown.
+    is_exact: Signal<bool>,
     /// The text that runs must contain.
     text: Signal<String>,
     is_filtered: bool,
@@ -64,7 +71,7 @@ pub(super) fn Filters(
     rsx! {
         div { class: "toolbar toolbar-top run-filters", role: "group", "aria-label": "Filters",
             SearchBox { name: "Filter runs", value: text }
-            TimeFilter { range }
+            TimeFilter { range, is_exact }
             div { class: "row wrap",
                 StatusFilter {}
                 ParameterFilter {
@@ -92,8 +99,8 @@ pub(super) fn Filters(
 }
 
 #[component]
-fn TimeFilter(range: TimeRange) -> Element {
-    let mut is_exact = use_signal(|| range.relative.is_none() && (range.from.is_some() || range.to.is_some()));
+fn TimeFilter(range: TimeRange, is_exact: Signal<bool>) -> Element {
+    let mut is_exact = is_exact;
     let none = range.from.is_none() && range.to.is_none() && !is_exact();
     let choose = move |from: Option<&str>| {
         let mut is_exact = is_exact;

@@ -49,6 +49,7 @@ pub fn Runs() -> Element {
     // All pages of the list must have the same start, even if the range ends now.
     let range = use_memo(use_reactive!(|from, to| TimeRange::parse(from.as_deref(), to.as_deref(), text::now())));
     let range = range();
+    let is_exact = use_signal(|| range.is_exact());
     let text = use_filter_text();
     let wanted = text.read().trim().to_owned();
     let is_searching = !wanted.is_empty();
@@ -70,14 +71,15 @@ pub fn Runs() -> Element {
     );
     let path = use_memo(use_reactive!(|path| path));
     let is_chosen = [&status, &job, &project, &plugin, &trigger, &from, &to].iter().any(|value| value.is_some());
+    let clear = use_callback(move |()| clear_filters(text, is_exact));
     rsx! {
         Page { title: "Runs", class: "with-tabs",
             jobs::Tabs { project: project.clone(), on_jobs: false }
-            Filters { range, text, is_filtered: is_chosen || is_searching, on_clear: move |()| clear_filters(text) }
+            Filters { range, is_exact, text, is_filtered: is_chosen || is_searching, on_clear: clear }
             if is_searching {
-                FoundRuns { path, wanted, on_clear: move |()| clear_filters(text) }
+                FoundRuns { path, wanted, on_clear: clear }
             } else {
-                RunPage { path, is_filtered: is_chosen, on_clear: move |()| clear_filters(text) }
+                RunPage { path, is_filtered: is_chosen, on_clear: clear }
             }
             for id in open {
                 RunSheet { key: "{id}", id }
@@ -125,8 +127,9 @@ fn RunPage(path: ReadSignal<String>, is_filtered: bool, on_clear: EventHandler<(
     }
 }
 
-fn clear_filters(text: Signal<String>) {
-    let mut text = text;
+fn clear_filters(text: Signal<String>, is_exact: Signal<bool>) {
+    let (mut text, mut is_exact) = (text, is_exact);
     text.set(String::new());
+    is_exact.set(false);
     address::replace_parameters(&FILTERS.map(|name| (name, Vec::new())));
 }

@@ -84,7 +84,7 @@ pub(super) enum Stored {
     Refused,
 }
 
-/// Stores a draft if the stored revision is still `seen`. Otherwise another window stored the draft in the meantime.
+/// Stores a draft if the stored revision is still `seen`. Stores nothing if another window has stored another revision.
 pub(super) async fn store(draft: &Draft, seen: &str) -> Stored {
     let Ok(json) = serde_json::to_string(draft) else { return Stored::Refused };
     match bindings::write_draft(&json, seen).await.map(|stored| stored.as_string().unwrap_or_default()) {

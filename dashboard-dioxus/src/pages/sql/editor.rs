@@ -25,7 +25,7 @@ use crate::{
 /// Id of the plain text field.
 const PLAIN_ID: &str = "sql-text";
 
-/// The editor. `plain` never loads Monaco.
+/// The editor. If `plain` is true, Monaco is never loaded.
 #[component]
 pub(super) fn Editor(workspace: Workspace, plain: bool) -> Element {
     let mut workspace = workspace;

@@ -11,8 +11,8 @@ use crate::{
     ui::{Mark, Shape},
 };
 
-/// Replaces the text of the editor with the next older or newer text of the history. A text that is not in the history
-/// is newer than it, so that the way back leads to it.
+/// Replaces the text of the editor with the next older or newer text of the history. A replaced text that is not in the
+/// history counts as newer than all entries, so that steps to newer texts show it again.
 pub(super) fn step(mut workspace: Workspace, older: bool) {
     editor::pull(workspace);
     let Some(tab) = workspace.peek_tab(&workspace.active.peek()) else { return };

@@ -5,8 +5,8 @@
 //! the history from the server. [`settings`] contains the owner's choices. [`wire`] contains the requests, and
 //! [`bindings`] the bindings to JavaScript.
 //!
-//! Running: [`run`] lets the server parse the text, and then sends it. [`background`] starts it as a background run
-//! instead. [`progress`] records it in the workspace as an [`execution`], with a [`failure`] if it has no result.
+//! Running: [`run`] lets the server parse the text, and then sends it. [`background`] starts a background run instead.
+//! [`progress`] records each run in the workspace as an [`execution`], with a [`failure`] if the run has no result.
 //!
 //! Text: [`editor`] is Monaco or a plain field. [`statement`] finds the statement that "Run" would run, from the
 //! server's response or with [`split`]. [`offsets`] converts positions in a text. [`origin`] finds the table of a

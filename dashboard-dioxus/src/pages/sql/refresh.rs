@@ -89,7 +89,7 @@ impl Workspace {
         });
     }
 
-    /// Makes earlier reads of a table's details outdated. Returns the number of the new one.
+    /// Makes earlier reads of a table's details outdated. Returns the number of the new read.
     fn begin_detail_read(mut self, table: &str) -> u32 {
         let mut reads = self.detail_reads.write();
         let read = reads.entry(table.to_owned()).or_default();

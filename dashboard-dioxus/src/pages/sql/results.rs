@@ -240,7 +240,7 @@ fn FailurePanel(workspace: Workspace, failure: RunFailure, note: Option<String>,
     }
 }
 
-/// The buttons that send the statements of a run again that exceeded its time limit.
+/// The buttons that repeat a run that exceeded its time limit.
 #[component]
 fn Repeat(workspace: Workspace, plan: Rc<RunPlan>) -> Element {
     let mut settings = workspace.settings;

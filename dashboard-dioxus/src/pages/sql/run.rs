@@ -129,7 +129,7 @@ pub(super) fn cancel(mut workspace: Workspace, tab: &str) {
                         Err(Failure::SignedOut) => break,
                         _ => TimeoutFuture::new(100).await,
                     }
-                    // The execution of a closed tab is gone, but may still be running.
+                    // The workspace forgets the execution of a closed tab, which may still be running.
                     let has_ended = workspace
                         .executions
                         .peek()

@@ -11,7 +11,7 @@ use crate::{
     ui::{Confirm, Dialog, Field, messages},
 };
 
-/// Parses a number of megabytes such as `50` and returns it in bytes. `None` for an empty text, which means no limit.
+/// Parses a number of megabytes such as `50` and returns it in bytes. Returns `None` if the text is empty.
 pub(super) fn megabytes(text: &str) -> Result<Option<i64>, &'static str> {
     let text = text.trim().replace(',', ".");
     if text.is_empty() {
@@ -22,7 +22,7 @@ pub(super) fn megabytes(text: &str) -> Result<Option<i64>, &'static str> {
     bytes.map(Some).ok_or("Enter a number of megabytes, for example 50.")
 }
 
-/// Returns bytes as a number of megabytes, without zeros at the end. From 1 MB, it is rounded to two digits.
+/// Returns bytes as a number of megabytes, without zeros at the end. From 1 MB, it is rounded to two decimal places.
 pub(super) fn in_megabytes(bytes: i64) -> String {
     let amount = bytes as f64 / 1e6;
     let text = if amount < 1.0 { format!("{amount:.6}") } else { format!("{amount:.2}") };

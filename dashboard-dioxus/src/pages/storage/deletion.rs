@@ -151,7 +151,7 @@ fn DeleteMany(
     }
 }
 
-/// Describes the objects that one of several runs deletes: `1,000 objects (1 of 3)`.
+/// Describes the objects that one of several runs deletes: `1 000 objects (1 of 3)`.
 fn portion(objects: usize, index: usize, count: usize) -> String {
     let objects = text::count(objects as i64, "object", "objects");
     if count == 1 { objects } else { format!("{objects} ({} of {count})", index + 1) }

@@ -7,9 +7,9 @@ use web_sys::{Element, HtmlElement};
 
 use crate::dom;
 
-/// Milliseconds between two looks at the page, and the maximum number of them.
+/// Milliseconds between two checks of the page, and the maximum number of checks.
 const INTERVAL_MS: u32 = 100;
-const MAX_LOOKS: u32 = 20;
+const MAX_CHECKS: u32 = 20;
 
 /// Focuses the grid of a table as soon as the page shows it: its cell with the tab stop, or its first header if the
 /// table `is_empty`. Does nothing if the owner types elsewhere by then.
@@ -17,7 +17,7 @@ pub(super) fn focus_grid(table: &str, is_empty: bool) {
     let name = format!("Rows of {table}");
     let selector = if is_empty { "th button" } else { "td[tabindex='0']" };
     dioxus::core::spawn_forever(async move {
-        for _ in 0..MAX_LOOKS {
+        for _ in 0..MAX_CHECKS {
             // The form that closes first returns the focus to the button that opened it.
             TimeoutFuture::new(INTERVAL_MS).await;
             let active = dom::active_element();
@@ -45,7 +45,7 @@ pub(super) fn focus_grid(table: &str, is_empty: bool) {
 /// element.
 pub(super) fn focus_behind_dialog(selector: &'static str) {
     dioxus::core::spawn_forever(async move {
-        for _ in 0..MAX_LOOKS {
+        for _ in 0..MAX_CHECKS {
             // The dialog first returns the focus to the element that opened it.
             TimeoutFuture::new(INTERVAL_MS).await;
             if dom::find("dialog[open]").is_none() {

@@ -20,7 +20,8 @@ pub(super) fn state_of(user: &ProjectUser) -> (Shape, &'static str) {
     }
 }
 
-/// Returns the effects of deleting a user on the rows that refer to them, one sentence per foreign key.
+/// Returns the effects of deleting a user on the rows that refer to the user: one sentence for each foreign key, except
+/// those without such rows.
 pub(super) fn consequences(references: &[UserReference]) -> Vec<String> {
     references
         .iter()

@@ -132,7 +132,7 @@ impl State {
     }
 
     /// Gives the focus to the cursor's cell, after it was drawn. A right click moves the cursor and opens the menu. The
-    /// menu closes when it loses the focus, so the menu keeps it.
+    /// menu closes when it loses the focus, so the menu keeps the focus.
     pub(super) fn follow_focus_request(self) {
         let is_in_menu = dom::find("#cell-menu:focus-within").is_some();
         if *self.focus_requests.read() > 0 && self.edit.peek().is_none() && !is_in_menu {
@@ -233,7 +233,7 @@ impl State {
         });
     }
 
-    /// Moves the window one step toward that of the view. Returns whether it is reached.
+    /// Moves the window one step toward the window of the view. Returns whether it has reached that window.
     fn step_to_window(&mut self) -> bool {
         let Some(view) = self.view() else { return true };
         let target = view.window(*self.rows.peek(), &self.widths.peek());

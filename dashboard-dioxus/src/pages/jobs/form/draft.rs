@@ -248,11 +248,12 @@ impl Fields {
         }
     }
 
-    /// Returns the fields of a change from `other`. The body is only put to change the stored one, so it is kept.
+    /// Returns the fields that differ from `other`. Also returns the body: it is present only if it changes the stored
+    /// body.
     pub(super) fn without(mut self, other: &Self) -> Self {
         let text = |fields: &Self, name: &str| fields.0.get(name).map(|value| value.get().to_owned());
         let differs: Vec<&str> = self.0.keys().copied().filter(|name| text(&self, name) != text(other, name)).collect();
-        // The server checks these together, and chooses the job of a new plugin unless it is named.
+        // The server checks these fields together, and chooses the job of a new plugin unless the request names it.
         let has_new_job = differs.iter().any(|name| matches!(*name, "plugin" | "pluginJob"));
         self.0.retain(|name, _| match *name {
             "httpBody" => true,

@@ -77,8 +77,8 @@ pub(super) fn ScheduleFields(form: Form) -> Element {
                         class: "chip",
                         r#type: "button",
                         "aria-pressed": (schedule.trim() == expression).to_string(),
-                        // Keeps the focus in the field. Otherwise its error would appear, and move the button away
-                        // before the click ends.
+                        // Keeps the focus in the field. When a field loses the focus, its error appears, and would
+                        // move the button away before the click ends.
                         onmousedown: |event| event.prevent_default(),
                         onclick: move |_| form.change(|draft| draft.schedule = expression.to_owned()),
                         "{label}"

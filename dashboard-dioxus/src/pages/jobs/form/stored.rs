@@ -34,7 +34,7 @@ pub(super) fn save(name: &str, draft: &Draft, base: &Draft, had_unstorable: bool
         if draft.has_unstorable_input() {
             let _ = storage.set_item(&unstorable_name(name), "yes");
         } else if had_unstorable {
-            // The owner has removed it, so a reload loses nothing.
+            // The owner has removed that input, so a reload loses nothing.
             let _ = storage.remove_item(&unstorable_name(name));
         }
     }

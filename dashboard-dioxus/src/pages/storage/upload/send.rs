@@ -117,7 +117,7 @@ async fn sign(upload: &Upload, path: String, mode: UploadMode) -> Result<SignedU
     with_retries(upload, || remote::send(Method::Post, &path, &request)).await
 }
 
-/// Repeats a request to the server while its failure is temporary.
+/// Sends a request to the server, and repeats it up to twice if its failure is temporary and the session has not ended.
 async fn with_retries<T, F: Future<Output = Result<T, Failure>>>(
     upload: &Upload,
     request: impl Fn() -> F,

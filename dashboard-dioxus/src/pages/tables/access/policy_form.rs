@@ -286,8 +286,8 @@ fn using_help(command: PolicyCommand, is_restrictive: bool) -> String {
     format!("{effect}{reading}")
 }
 
-/// Returns the callers of the API that a policy with these roles applies to. `before` are those of the saved policy: if
-/// it has a role that the form does not know, they may have it.
+/// Returns the callers of the API that a policy with these roles applies to. `before` are the callers of the saved
+/// policy. If `roles` contains a role that the form does not know, they stay, because they may have that role.
 fn callers_of(project: &str, roles: &[String], before: &[ApiCaller]) -> Vec<ApiCaller> {
     let known = [
         (ApiCaller::Publishable, format!("proj_{project}_anon")),

@@ -56,7 +56,8 @@ impl Template {
     }
 }
 
-/// Returns the condition that a row belongs to the signed-in user, after a comment if the table has no column for it.
+/// Returns the condition that a row belongs to the signed-in user. If the table has no column with the id of a row's
+/// owner, also returns a comment that says so. Otherwise the comment is empty.
 fn ownership(detail: &TableDetail) -> (String, String) {
     let condition = |column: &str| format!("{column} = (select auth.uid())");
     match owner_column(detail) {

@@ -100,7 +100,8 @@ fn named(keys: &[RowKey]) -> String {
     }
 }
 
-/// Returns a line for each table in which the deletion changes other rows.
+/// Returns a line for each table in which the deletion changes other rows. If there is none, returns a line that says
+/// so.
 fn consequences(counted: &ChangedRows, table: &str, count: usize) -> Vec<String> {
     let others = counted.effects.iter().cloned().filter_map(|mut effect| {
         if effect.schema == "public" && effect.table == table {

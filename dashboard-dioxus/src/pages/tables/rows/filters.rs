@@ -91,6 +91,7 @@ pub(super) fn FilterDialog(view: View, on_close: EventHandler<()>) -> Element {
                                 onclick: {
                                     let filters = filters.clone();
                                     move |_| {
+                                        applied.set(filters.clone());
                                         query::set_filters(filters.clone());
                                         on_close.call(());
                                     }

@@ -248,7 +248,7 @@ impl GridSource for Rows {
 
     fn stage(&self, changes: Vec<CellChange>) -> usize {
         let count = changes.len();
-        // A key identifies one row, so that one value can't be the key of several.
+        // A key identifies one row, so one value can't be the key of several rows.
         let fixed = if is_fill(&changes) { self.key.peek().clone().unwrap_or_default() } else { Vec::new() };
         let edit = |(position, now): CellChange| {
             let (cell, column) = self.changeable(position)?;
@@ -351,7 +351,7 @@ fn is_fill(changes: &[CellChange]) -> bool {
 
 fn save() {
     spawn(async {
-        // The button appears with the first change, which may be the one that this key ended.
+        // The button appears with the first change. This key may have just ended the edit that makes this change.
         dom::next_frame().await;
         if let Some(button) = dom::find("[data-save-changes]") {
             button.click();

@@ -1,4 +1,4 @@
-//! The dialog that finds a user of the project by address.
+//! The dialog that finds a user of the project by e-mail address.
 
 use api_types::{Page as ApiPage, ProjectUser};
 use dioxus::prelude::*;

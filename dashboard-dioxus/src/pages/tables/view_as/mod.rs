@@ -52,7 +52,7 @@ fn show_as(viewer: &str) {
     ]);
 }
 
-/// Reads the user that a viewer is. Nothing is read for the other viewers.
+/// Reads the user that a viewer stands for. Reads nothing for the owner and for visitors.
 fn use_user(project: ReadSignal<String>, viewer: ReadSignal<String>) -> Remote<ProjectUserDetail> {
     let path = use_memo(move || match viewer.read().strip_prefix(USER_PREFIX) {
         Some(id) => format!("/projects/{project}/users/{}", String::from(js_sys::encode_uri_component(id))),

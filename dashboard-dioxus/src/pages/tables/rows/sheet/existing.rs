@@ -217,7 +217,7 @@ fn RowForm(
                     on_change: {
                         let (detail, row_key) = (detail.clone(), row_key.clone());
                         move |(index, now): (usize, _)| {
-                            // The reason was about the value before.
+                            // The problem is about the previous value.
                             let name = detail.columns.get(index).map(|column| &column.name);
                             let is_about = |problem: &Problem| match problem {
                                 Problem::Refused { columns, .. } => name.is_some_and(|name| columns.contains(name)),

@@ -13,8 +13,8 @@ pub(super) fn first_to_fill(columns: &[ColumnDetail]) -> Option<usize> {
 }
 
 /// Returns the index of the column of an existing row that the owner probably changes: `wanted`, or else the first
-/// column that can be edited. It is never a column of the key, because what is typed by mistake would make the row
-/// another one.
+/// column that can be edited. It is never a column of the key, because text that is typed by mistake would change the
+/// key.
 pub(super) fn first_to_change(columns: &[ColumnDetail], key: &[String], wanted: Option<&str>) -> Option<usize> {
     let is_free = |column: &ColumnDetail| !key.contains(&column.name);
     let first = columns.iter().position(|column| is_free(column) && Some(column.name.as_str()) == wanted);

@@ -127,7 +127,7 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                     problems,
                     on_change: move |(index, now): (usize, Option<Option<String>>)| {
                         let Some(column) = detail.columns.get(index) else { return };
-                        // The reason was about the value before.
+                        // The problem is about the previous value.
                         let is_about = |problem: &Problem| problem.columns.contains(&column.name);
                         let about = problem.peek().clone().filter(is_about);
                         if let Some(about) = about {

@@ -59,7 +59,7 @@ impl Staged {
         }
     }
 
-    /// Gives the cells of a step the changes from before it. Returns the step that reverts this.
+    /// Restores the changes that the cells of a step had before it. Returns the step that undoes this restoration.
     fn revert(&mut self, step: Step) -> Step {
         let mut reverse = Step::new();
         for Before { key, column, before } in step.into_iter().rev() {
