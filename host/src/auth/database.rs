@@ -91,8 +91,8 @@ impl AuthDatabase {
         let arrived_at = Instant::now();
         let mut result = self.attempt(project, statement, follow_ups).await;
         // For example, a refresh locks the token and then the session, and a logout the other way round. Postgres has
-        // undone this statement, and the other one continues. Without the pause, this one could take its first lock again
-        // before the other one wakes up.
+        // undone this statement, and the other one continues. Without the pause, this statement could take its first
+        // lock again before the other one wakes up.
         for _ in 0..DEADLOCK_RETRIES {
             if !result.as_ref().is_err_and(is_deadlock) {
                 break;

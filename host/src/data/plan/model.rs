@@ -1,5 +1,4 @@
-//! The plans of reads, writes and exports. All their names, except aliases, exist in the schema, and the role may use
-//! them as planned.
+//! The plans of reads, writes and exports. All their names, except aliases, exist, and the role may use them.
 
 use std::sync::Arc;
 
@@ -50,8 +49,7 @@ impl<'p> ReadPlan<'p> {
     /// Returns whether Postgres builds the JSON of the rows. Otherwise the result contains a column for each member.
     ///
     /// Postgres does so if the plan has embedded arrays, which are JSON in any case, or if the statement counts all
-    /// matching rows, which takes long anyway. A result with a count has a row even if the page is empty; the object in
-    /// this row is null.
+    /// matching rows, which takes long anyway. With a count, an empty page has one row, whose object is null.
     pub fn json_rows(&self) -> bool {
         self.counts_rows() || !self.lists.is_empty()
     }
