@@ -74,7 +74,8 @@ fn params_schema<P: JsonSchema>() -> serde_json::Value {
     schema
 }
 
-/// Validates the manifest and prints it as JSON to standard output. Call it in the `main` of `examples/manifest.rs`.
+/// Validates the manifest and prints it as JSON to standard output. Call this function in the `main` of
+/// `examples/manifest.rs`.
 ///
 /// `cargo xtask plugin build` runs that example and embeds what it prints. Returns a failure if the manifest is invalid
 /// or can't be written, and prints the reason to standard error. This is not available in components.
