@@ -53,7 +53,7 @@ impl ManifestBuilder {
 }
 
 impl Plugin {
-    /// Returns the manifest as described so far. This is not available in components.
+    /// Returns the manifest as described so far. This method is not available in components.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest.0
     }
@@ -78,7 +78,7 @@ fn params_schema<P: JsonSchema>() -> serde_json::Value {
 /// `examples/manifest.rs`.
 ///
 /// `cargo xtask plugin build` runs that example and embeds what it prints. Returns a failure if the manifest is invalid
-/// or can't be written, and prints the reason to standard error. This is not available in components.
+/// or can't be written, and prints the reason to standard error. This function is not available in components.
 pub fn print_manifest(plugin: &Plugin) -> ExitCode {
     let manifest = plugin.manifest();
     let printed = manifest.validate().map_err(Error::from).and_then(|()| {
