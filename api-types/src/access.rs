@@ -30,15 +30,16 @@ text_enum!(ApiCaller {
 pub struct CallerAccess {
     /// The caller.
     pub caller: ApiCaller,
-    /// Rows that it can read.
+    /// Rows that the caller can read.
     pub select: RowAccess,
-    /// Rows that it can insert.
+    /// Rows that the caller can insert.
     pub insert: RowAccess,
-    /// Rows that it can update.
+    /// Rows that the caller can update.
     pub update: RowAccess,
-    /// Rows that it can delete.
+    /// Rows that the caller can delete.
     pub delete: RowAccess,
-    /// Names of the policies that apply to it. Empty if row-level security is off or does not apply to it.
+    /// Names of the policies that apply to the caller. Empty if row-level security is off or does not apply to the
+    /// caller.
     pub policies: Vec<String>,
 }
 

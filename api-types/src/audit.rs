@@ -12,7 +12,7 @@ use crate::text_enum::text_enum;
 pub struct AuditEntry {
     /// Id of the entry.
     pub id: String,
-    /// When it happened.
+    /// When the change, sign-in or attempt was made.
     pub at: DateTime<Utc>,
     /// Who made the change: an e-mail address or the name of an Access service token, `dev-token`, `session`, `cli`,
     /// `system`, or `unknown` for a failed sign-in. For actions of an app's users, the user's id, or `anonymous`; the

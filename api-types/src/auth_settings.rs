@@ -39,7 +39,7 @@ pub struct AuthSettings {
     /// The project's own mails, by kind: `verify`, `reset`, `changeEmail`, `emailTaken`, `magicLink`. A kind that is
     /// null uses AtlasHub's text.
     pub mail_texts: MailTexts,
-    /// Whether the server is configured to send mail. Without it, no links are mailed.
+    /// Whether the server is configured to send mail. If not, no links are mailed.
     pub mail_configured: bool,
 }
 

@@ -17,9 +17,9 @@ pub struct ErrorBody {
 pub struct ErrorDetail {
     /// Stable error code. All codes are listed in `docs/ERRORS.md`.
     pub code: String,
-    /// What went wrong.
+    /// Description of the error, for people.
     pub message: String,
-    /// What to do about it. Absent if there is nothing to suggest.
+    /// Suggested solution. Absent if there is nothing to suggest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// More about the error, depending on the code. Absent if there are no details.

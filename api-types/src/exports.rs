@@ -94,7 +94,7 @@ pub struct CreateExport {
 pub struct ExportStarted {
     /// Id of the export.
     pub export_id: String,
-    /// Id of the run that makes it.
+    /// Id of the run that makes the file.
     pub run_id: String,
 }
 

@@ -102,6 +102,6 @@ pub struct JobFieldError {
     pub field: String,
     /// The location inside `params` as a JSON pointer, for example `/retention/keepLast`. Null for other fields.
     pub path: Option<String>,
-    /// What is wrong, and what to do.
+    /// Description of the problem, and what to do.
     pub message: String,
 }

@@ -52,10 +52,10 @@ text_enum!(Overlap {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum CatchUp {
-    /// One run is started for all of them.
+    /// One run is started for all missed fire times.
     #[default]
     Once,
-    /// No run is started for them.
+    /// No run is started for missed fire times.
     None,
 }
 

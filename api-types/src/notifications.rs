@@ -281,9 +281,9 @@ pub struct NotificationDelivery {
     pub id: String,
     /// The event.
     pub event: NotificationEvent,
-    /// The project that the event concerns. Null if it concerns none.
+    /// The project that the event concerns. Null if the event concerns none.
     pub project_id: Option<String>,
-    /// Name of the project. Null if it concerns none, and if the project no longer exists.
+    /// Name of the project. Null if the event concerns none, and if the project no longer exists.
     pub project_name: Option<String>,
     /// Title of the message.
     pub title: String,

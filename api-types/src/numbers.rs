@@ -1,4 +1,4 @@
-//! Optional whole numbers of requests. The error for another value says what the field accepts, instead of the range of
+//! Optional whole numbers in requests. The error for another value says what the field accepts, instead of the range of
 //! its type.
 
 use std::fmt;

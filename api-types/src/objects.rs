@@ -110,7 +110,7 @@ pub struct MoveObject {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OpenMultipartUpload {
-    /// Key of the object that it will become, `<bucket>/<path>`.
+    /// Key of the object that the upload will become, `<bucket>/<path>`.
     pub object_key: String,
     /// Path inside the bucket.
     pub path: String,

@@ -87,11 +87,11 @@ pub struct Connections {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attention {
-    /// Id of the item: its kind and what it concerns. It stays the same as long as the item exists.
+    /// Id of the item, made from its kind and its target. The id stays the same as long as the item exists.
     pub id: String,
     /// Kind of the problem.
     pub kind: AttentionKind,
-    /// How urgent it is.
+    /// Urgency of the problem.
     pub severity: Severity,
     /// When the problem began. Null if unknown.
     #[serde(deserialize_with = "utc_time::deserialize_option")]
@@ -99,20 +99,21 @@ pub struct Attention {
     /// For `jobFailing`, the number of failed runs; for `jobBehind` and `jobSkipping`, the number of skipped runs among
     /// the last ten; for `migrations`, the number of migrations. Otherwise 1.
     pub count: i64,
-    /// Id of the project that it concerns. Null if it concerns none.
+    /// Id of the project that the item concerns. Null if the item concerns none.
     pub project_id: Option<String>,
-    /// Name of that project. Null if it concerns none.
+    /// Name of that project. Null if the item concerns none.
     pub project_name: Option<String>,
-    /// What it concerns, depending on `kind`: the id of a project, job, key or channel, the name of a plugin or table,
-    /// or a database such as `platform`. Null if it concerns the installation.
+    /// Target of the item, depending on `kind`: the id of a project, job, key or channel, the name of a plugin or
+    /// table, or a database such as `platform`. Null if the item concerns the installation.
     pub target: Option<String>,
     /// Name of the target, for people. Null if there is none.
     pub title: Option<String>,
     /// Id of the run with the details. Null if there is none.
     pub run_id: Option<String>,
-    /// What is wrong, in one or more sentences.
+    /// Description of the problem, in one or more sentences.
     pub message: String,
-    /// Why, for example the error of the last run. The message usually contains it. Null if there is nothing to add.
+    /// Cause of the problem, for example the error of the last run. The message usually contains the cause too. Null if
+    /// there is nothing to add.
     pub reason: Option<String>,
     /// What is missing. Empty unless `kind` is `backupOverdue` or `failuresUnheard`; for `backupOverdue`, also empty if
     /// the job and a backup exist.

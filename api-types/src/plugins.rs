@@ -181,7 +181,7 @@ pub struct Plugin {
 pub struct PluginApproval {
     /// When the plugin was approved.
     pub approved_at: DateTime<Utc>,
-    /// Who approved it: `owner`, `cli`, or `system` for a plugin that comes with AtlasHub.
+    /// Who approved the plugin: `owner`, `cli`, or `system` for a plugin that comes with AtlasHub.
     pub approved_by: String,
     /// Id of the key that signed the approved file.
     pub key_id: String,
@@ -203,7 +203,7 @@ pub struct PluginUse {
     pub job_id: String,
     /// Name of the job.
     pub job_name: String,
-    /// The plugin's job that it runs.
+    /// The plugin's job that this job runs.
     pub plugin_job: String,
     /// The project that the job belongs to. Null for jobs of the platform.
     pub project_id: Option<String>,
@@ -254,7 +254,7 @@ pub struct ApprovePlugin {
     /// can have up to 64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<BTreeMap<String, Option<String>>>,
-    /// Settings that the plugin may read. Replaces all settings; without it, they stay.
+    /// Settings that the plugin may read. Replaces all settings; without this field, they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<BTreeMap<String, String>>,
 }

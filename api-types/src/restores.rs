@@ -18,7 +18,7 @@ pub enum RestoreState {
     Loading,
     /// The new database is being compared with the plan.
     Checking,
-    /// The new database replaces the project's; in a rollback, the previous database does.
+    /// The new database replaces the project's database; in a rollback, the previous database replaces it.
     Swapping,
     /// The project uses the restored database.
     Done,
@@ -63,9 +63,9 @@ pub struct Restore {
     pub run_id: Option<String>,
     /// Why the restore or its rollback failed. Null if neither did.
     pub error_text: Option<String>,
-    /// Objects that the restored database lacks: those that were left out, check constraints that are `NOT VALID`
-    /// because rows violate them, and policies and privileges of roles that don't exist. With Postgres's reason, for
-    /// example `INDEX public.items_name_idx: could not create unique index "items_name_idx"`.
+    /// Objects that were not restored as the archive has them: those that were left out, check constraints that are
+    /// `NOT VALID` because rows violate them, and policies and privileges of roles that don't exist. With Postgres's
+    /// reason, for example `INDEX public.items_name_idx: could not create unique index "items_name_idx"`.
     pub left_out: Vec<String>,
     /// When the restore was planned.
     pub created_at: DateTime<Utc>,
@@ -215,8 +215,8 @@ pub struct ConfirmRestore {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// Whether to leave out indexes, constraints, triggers and contents of materialized views that can't be created
-    /// after the rows were loaded (default false). They are then listed in `leftOut`. Otherwise, the restore fails at
-    /// the first one. Not allowed for a rollback.
+    /// after the rows were loaded (default false). If true, `leftOut` lists those that were left out. If false, the
+    /// restore fails at the first one. Not allowed for a rollback.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_failed_objects: bool,
 }

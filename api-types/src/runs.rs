@@ -43,7 +43,7 @@ text_enum!(RunStatus {
 pub enum RunTrigger {
     /// The job was due.
     Schedule,
-    /// The owner started it.
+    /// The owner started the run.
     Manual,
     /// The previous attempt failed.
     Retry,
@@ -181,9 +181,9 @@ pub struct RunWaiting {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum WaitReason {
-    /// It is a retry, and its delay has not passed.
+    /// The run is a retry, and its delay has not passed.
     Time,
-    /// Another run of the job has not ended, and they may not overlap.
+    /// Another run of the job has not ended, and runs of the job may not overlap.
     Overlap,
     /// No process that runs jobs has reported within 30 seconds.
     Scheduler,

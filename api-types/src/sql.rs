@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct RunSql {
     /// The statement or script.
     pub sql: String,
-    /// Whether to run it in a read-only transaction (default false).
+    /// Whether to run the SQL in a read-only transaction (default false).
     #[serde(default)]
     pub read_only: bool,
     /// Maximum number of rows to return, 1 to 5000 (the default). In a script, of each statement.
@@ -43,7 +43,7 @@ pub enum Explain {
     /// Run the statement and return its result.
     #[default]
     No,
-    /// `EXPLAIN (FORMAT JSON, SETTINGS)`: the plan. Nothing runs.
+    /// `EXPLAIN (FORMAT JSON, SETTINGS)`: the plan. The statement is not executed.
     Plan,
     /// `EXPLAIN (ANALYZE, BUFFERS, SETTINGS, FORMAT JSON)`: the plan with what was measured. The statement runs in a
     /// transaction that is rolled back.
@@ -66,7 +66,7 @@ pub enum ExplainValue {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ExplainKind {
-    /// The plan. Nothing runs.
+    /// The plan. The statement is not executed.
     Plan,
     /// The plan with what was measured.
     Analyze,
@@ -103,7 +103,7 @@ pub enum SqlOutcome {
     Statement(SqlResult),
 }
 
-/// The result of a script. It stops at the first statement that fails.
+/// The result of a script, which stops at the first statement that fails.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -147,7 +147,7 @@ pub struct ScriptFailure {
     pub code: String,
     /// The message.
     pub message: String,
-    /// What to do about it. Null if there is nothing to suggest.
+    /// Suggested solution. Null if there is nothing to suggest.
     pub hint: Option<String>,
     /// Details, as in `ErrorBody`. Positions and lines count from the start of the script.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
@@ -185,7 +185,7 @@ pub struct SqlResult {
     pub notices: Vec<SqlNotice>,
     /// The command, for example `SELECT`, `INSERT` or `CREATE TABLE`.
     pub command: String,
-    /// Whether its changes were undone, because `explain` was `analyze`.
+    /// Whether the statement's changes were undone, because `explain` was `analyze`.
     #[serde(default)]
     pub rolled_back: bool,
 }
@@ -220,7 +220,7 @@ pub struct SqlNotice {
 pub struct StartSqlRun {
     /// The script: one or several statements.
     pub sql: String,
-    /// Whether to run it in a read-only transaction (default false).
+    /// Whether to run the SQL in a read-only transaction (default false).
     #[serde(default)]
     pub read_only: bool,
     /// Whether several statements run in one transaction, so that they change everything or nothing (default true).

@@ -27,28 +27,30 @@ pub struct ParsedSql {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ParsedStatement {
-    /// Position of its first character, from 0. White space and comments before the statement are not part of it.
+    /// Position of the statement's first character, from 0. White space and comments before the statement are not part
+    /// of it.
     pub start: u32,
-    /// Position after its last character, from 0. White space, comments and the semicolon after the statement are not
-    /// part of it.
+    /// Position after the statement's last character, from 0. White space, comments and the semicolon after the
+    /// statement are not part of it.
     pub end: u32,
     /// The command, for example `SELECT`, `INSERT` or `CREATE TABLE`. Empty if there is an `error`, and for refused
     /// statements that are longer than 128 KiB or nested very deeply, except queries, `INSERT`, `UPDATE`, `DELETE` and
     /// `MERGE`.
     pub command: String,
-    /// Whether `EXPLAIN` supports it.
+    /// Whether `EXPLAIN` supports the statement.
     pub explainable: bool,
     /// Whether the statement itself only reads. Functions that it calls may still change something.
     pub read_only: bool,
-    /// Whether it can run in a transaction with others. False for `VACUUM`, `CREATE INDEX CONCURRENTLY` and the like.
+    /// Whether the statement can run in a transaction with others. False for `VACUUM`, `CREATE INDEX CONCURRENTLY` and
+    /// the like.
     pub in_transaction: bool,
-    /// Data and objects that it destroys, except tables, views, sequences, indexes, types and schemas that an earlier
-    /// statement of the same SQL created. What `CASCADE` and functions remove in addition is not included. Empty for
-    /// statements that are longer than 128 KiB or nested very deeply.
+    /// Data and objects that the statement destroys, except tables, views, sequences, indexes, types and schemas that
+    /// an earlier statement of the same SQL created. What `CASCADE` and functions remove in addition is not included.
+    /// Empty for statements that are longer than 128 KiB or nested very deeply.
     pub destroys: Vec<Destroyed>,
-    /// Why the SQL editor does not run it. Null if it does, or if there is an `error`.
+    /// Why the SQL editor does not run the statement. Null if it does, or if there is an `error`.
     pub refused: Option<RefusedStatement>,
-    /// The reason why it could not be parsed. Null if it could.
+    /// The reason why the statement could not be parsed. Null if it could.
     pub error: Option<SyntaxError>,
 }
 
@@ -57,7 +59,7 @@ pub struct ParsedStatement {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Destroyed {
-    /// How it is destroyed.
+    /// How the data or object is destroyed.
     pub action: DestroyAction,
     /// Kind of the object in lower case: `table`, `view`, `materialized view`, `schema`, `function`, `type`, ….
     pub kind: String,

@@ -75,11 +75,11 @@ pub struct SystemInfo {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reachability {
-    /// Whether it can be reached.
+    /// Whether the service can be reached.
     pub reachable: bool,
     /// Time that a request took, in milliseconds. Null if it failed.
     pub latency_ms: Option<f64>,
-    /// Why it can't be reached. Null if it can.
+    /// Why the service can't be reached. Null if it can.
     pub problem: Option<String>,
 }
 
@@ -88,7 +88,7 @@ pub struct Reachability {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DiskSpace {
-    /// What is stored there. Always `data`: the folder `ATLASHUB_DATA_DIR`.
+    /// What the file system stores. Always `data`: the folder `ATLASHUB_DATA_DIR`.
     pub purpose: String,
     /// The folder.
     pub path: String,
@@ -153,7 +153,7 @@ pub enum ConfigurationSource {
     Default,
     /// The environment of the process.
     Environment,
-    /// The file `.env` in the working folder.
+    /// The file `.env` in the working folder, or else in the nearest folder above it.
     Dotenv,
     /// The file that the variable with the suffix `_FILE` names.
     File,
@@ -177,7 +177,7 @@ pub struct Migration {
     pub name: String,
     /// State of the migration.
     pub state: MigrationState,
-    /// When it was applied. Null if it has not been applied.
+    /// When the migration was applied. Null if it has not been applied.
     pub applied_at: Option<DateTime<Utc>>,
 }
 
@@ -282,7 +282,7 @@ pub struct AdminSession {
     pub created_at: DateTime<Utc>,
     /// When the session was last used, accurate to a minute. Null for sessions of older versions.
     pub last_used_at: Option<DateTime<Utc>>,
-    /// When the session expires. Use extends it.
+    /// When the session expires. Use of the session postpones this time, at most once a day.
     pub expires_at: DateTime<Utc>,
     /// IP address that signed in. Null for sessions of older versions.
     pub address: Option<String>,

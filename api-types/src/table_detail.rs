@@ -195,7 +195,7 @@ pub struct TableUniqueKey {
     pub name: String,
     /// Columns in key order.
     pub columns: Vec<String>,
-    /// Whether it is the primary key.
+    /// Whether this is the primary key.
     pub primary: bool,
 }
 
@@ -208,7 +208,7 @@ pub struct TableConstraint {
     pub name: String,
     /// Kind of the constraint.
     pub kind: ConstraintKind,
-    /// Columns that it uses. Empty for a check that uses none.
+    /// Columns that the constraint uses. Empty for a check that uses none.
     pub columns: Vec<String>,
     /// The constraint as SQL, for example `CHECK ((price > 0))`.
     pub definition: String,
@@ -282,13 +282,13 @@ pub struct TableIndex {
     pub name: String,
     /// The statement `CREATE INDEX …`.
     pub definition: String,
-    /// Whether it is unique.
+    /// Whether the index is unique.
     pub unique: bool,
-    /// Whether it belongs to the primary key.
+    /// Whether the index belongs to the primary key.
     pub primary: bool,
-    /// Whether it can be used. An interrupted `CREATE INDEX CONCURRENTLY` leaves one that can't.
+    /// Whether the index can be used. An interrupted `CREATE INDEX CONCURRENTLY` leaves one that can't.
     pub valid: bool,
-    /// Name of the constraint that it belongs to. Null if it belongs to none.
+    /// Name of the constraint that the index belongs to. Null if the index belongs to none.
     pub constraint: Option<String>,
     /// Size in bytes.
     pub size_bytes: i64,
@@ -305,7 +305,7 @@ pub struct TableTrigger {
     pub name: String,
     /// The statement `CREATE TRIGGER …`.
     pub definition: String,
-    /// Whether it fires.
+    /// Whether the trigger fires.
     pub enabled: bool,
 }
 
@@ -316,14 +316,14 @@ pub struct TableTrigger {
 pub struct TablePolicy {
     /// Name of the policy.
     pub name: String,
-    /// The operation that it applies to.
+    /// The operation that the policy applies to.
     pub command: PolicyCommand,
     /// Whether the policy is permissive. A row must be accepted by at least one permissive policy and by all
     /// restrictive ones.
     pub permissive: bool,
-    /// Roles that it applies to. `public` stands for all.
+    /// Roles that the policy applies to. `public` stands for all.
     pub roles: Vec<String>,
-    /// The callers of the API that it applies to.
+    /// The callers of the API that the policy applies to.
     pub callers: Vec<ApiCaller>,
     /// Condition on existing rows. Null if there is none.
     pub using: Option<String>,

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::{backup::psql, platform::Platform, plugins::component, statistics::REPETITIONS};
 
 const JOBS: u32 = 1000;
-/// Maximum time from inserting the jobs until they are due. It is enough for Postgres to finish the work that inserting
-/// causes.
+/// Maximum time from inserting the jobs until they are due. This time is enough for Postgres to finish the work that
+/// inserting causes.
 const DELAY_UNTIL_DUE: Duration = Duration::from_secs(4);
 /// Minimum time from the fire time until the results are queried. Querying earlier would take processor time from the
 /// runs.

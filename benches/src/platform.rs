@@ -152,7 +152,7 @@ impl Platform {
         Ok(())
     }
 
-    /// Lets signed-in users read `notes`, and returns access tokens of that many sessions of [`USER`].
+    /// Lets signed-in users read `notes`, and returns an access token for each of `sessions` sessions of [`USER`].
     pub async fn user_tokens(&self, sessions: usize) -> Result<Vec<String>> {
         let path = format!("/admin/v1/projects/{}/tables/notes/exposure", self.project_id);
         client()?

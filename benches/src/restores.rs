@@ -66,7 +66,8 @@ pub async fn measure(platform: &Platform) -> Result<Figures> {
         figures.restore = figures.restore.min(restore(platform, &backup).await?);
         figures.growth_kib = figures.growth_kib.max(platform.peak_memory_kib()?.saturating_sub(before));
     }
-    // In a restore of its own, because the requests take processor time from it.
+    // The requests are sent during another restore, which is not timed, because they take processor time from the
+    // restore.
     let probe = Probe::start(platform)?;
     restore(platform, &backup).await?;
     let waits = probe.stop().await?;

@@ -46,7 +46,7 @@ impl KeyPair {
 impl S3Auth for KeyPair {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         let secret_key = self.0.get_secret_key(access_key).await?;
-        // Outside of a request, nothing has to know it.
+        // Outside of `KeyUse::observe` there is no request whose use of the key could be recorded.
         let _ = CURRENT.try_with(KeyUse::set);
         Ok(secret_key)
     }

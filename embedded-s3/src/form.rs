@@ -39,8 +39,8 @@ static ZEROS: [u8; BATCH_BYTES] = [0; BATCH_BYTES];
 /// file is not read before `key_use` is set.
 ///
 /// # Errors
-/// Fails if the form has no signature of version 4. Of a malformed form, only the beginning is passed on, because `s3s`
-/// rejects it.
+/// Fails if the form has no signature of version 4, or if its key would be longer than S3 allows. Of a malformed form,
+/// only the beginning is passed on, because `s3s` rejects it.
 pub(crate) async fn spool_file(
     request: Request<Body>,
     store: &Store,
@@ -114,7 +114,7 @@ impl FileBytes {
     /// Writes the next bytes to the spool, and returns as many zeros. Returns the delimiter after the file.
     ///
     /// # Errors
-    /// Fails if `s3s` has not used the secret key. It then asks for more fields, not for the file.
+    /// Fails if `s3s` has not used the secret key. `s3s` then asks for more fields, not for the file.
     async fn advance(mut self) -> io::Result<Option<(Bytes, Self)>> {
         if !self.key_use.is_set() {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the fields of the form are malformed"));
@@ -222,7 +222,8 @@ fn parse_head(form: &[u8], boundary: &str) -> Option<Head> {
 /// Returns the form with the placeholder in its key replaced, or `None` if there is nothing to replace.
 ///
 /// # Errors
-/// Fails if the key would be longer than S3 allows. Without this, a short form could ask for any amount of memory.
+/// Fails if the key would be longer than S3 allows. Without this check, a short form could ask for any amount of
+/// memory.
 fn replace_placeholder(form: &[u8], boundary: &str) -> S3Result<Option<Bytes>> {
     let Some(Head { key: Some(range), file_name: Some(file_name), .. }) = parse_head(form, boundary) else {
         return Ok(None);

@@ -22,8 +22,8 @@ const MAX_EXPIRES_SECONDS: u32 = 7 * 24 * 60 * 60;
 /// Rejects requests whose headers would permit more than their signature covers.
 ///
 /// `s3s` does not check whether the `x-amz-` headers of a presigned request were signed. The holder of a URL for one
-/// upload could otherwise add `x-amz-copy-source` and copy any object of any bucket. S3 rejects such requests too.
-/// Also rejects signature version 2, and presigned URLs that are valid for longer than S3 permits.
+/// upload could otherwise add `x-amz-copy-source` and copy any object of any bucket. S3 rejects such requests too. This
+/// function also rejects signature version 2, and presigned URLs that are valid for longer than S3 permits.
 pub(crate) fn check_request<B>(request: &Request<B>) -> S3Result<()> {
     let is_version_2 =
         request.headers().get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS "));
@@ -69,7 +69,8 @@ fn check_expires(expires: &str) -> S3Result<()> {
 
 /// Adds `x-amz-date` to a request that is signed with its `Date` header instead. `s3s` does not read `Date`.
 ///
-/// The time is part of the string that is signed, so the signature matches only if it is the time that the client used.
+/// The time is part of the string that is signed, so the signature matches only if `Date` contains the time that the
+/// client signed.
 pub(crate) fn add_amz_date(headers: &mut HeaderMap) {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let is_date_signed = text(header::AUTHORIZATION)

@@ -45,7 +45,7 @@ impl S3Access for SignedRequests {
     }
 }
 
-/// Returns where `s3s` found the signature of a request. It ignores headers if there is a signature elsewhere.
+/// Returns where `s3s` found the signature of a request. `s3s` ignores headers if there is a signature elsewhere.
 fn signed_in(context: &S3AccessContext<'_>) -> SignedIn {
     let query = context.uri().query().unwrap_or_default();
     let is_in_url = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "X-Amz-Signature");

@@ -52,7 +52,7 @@ impl Pace {
         self.window.saturating_sub(self.waited)
     }
 
-    /// Begins the next window. Returns whether enough bytes arrived in one of the last two.
+    /// Begins the next window. Returns whether enough bytes arrived in at least one of the last two windows.
     fn next_window(&mut self) -> bool {
         let is_slow = self.received < self.min_bytes;
         let is_fast_enough = !(is_slow && self.was_slow);
@@ -67,7 +67,7 @@ pub(crate) struct PacedBody<B> {
     pace: Pace,
     /// Start of the current wait for the client, if the server waits.
     waiting_since: Option<Instant>,
-    /// Rings at the end of the window.
+    /// Completes at the end of the window.
     timer: Option<Pin<Box<Sleep>>>,
     too_slow: TooSlow,
 }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fast_window_does_not_excuse_the_next_two() {
+    async fn body_that_is_slow_for_two_windows_after_a_fast_one_fails() {
         let too_slow = TooSlow::default();
         let mut body = PacedBody::new(stalled(b"abc"), too_slow.clone());
         body.pace = Pace::new(Duration::from_millis(1), 3);

@@ -56,7 +56,7 @@ const MAX_REFUSALS: usize = 16;
 /// Time for a refused client to read the error response and to close. Closing at once, with bytes of the client unread,
 /// would reset the connection, and the client might lose the response.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time for a refused client to begin its request. Clients may ignore a response that arrives before.
+/// Time for a refused client to begin its request. Clients may ignore a response that arrives before their request.
 const REFUSED_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// Error codes of `accept`: too many open files of the process or the system, and too little memory. They are the same
 /// on Linux, macOS and the BSDs.

@@ -21,12 +21,13 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for which a connection may wait for its next request. It is longer than the time for which AtlasHub keeps its
 /// unused connections.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(150);
-/// Time for which a client may read nothing of a response. After it, a response to a request without a valid signature
-/// ends. Others may be replaced: AtlasHub keeps a list open for minutes while it copies the objects in the list.
+/// Time for which a client may read nothing of a response. After this time, a response to a request without a valid
+/// signature ends. Other responses do not end, but their connections may be replaced: AtlasHub keeps a list open for
+/// minutes while it copies the objects in the list.
 const MAX_BLOCKED: Duration = Duration::from_secs(120);
 /// Time within which the signature of a request is normally checked.
 const CHECK_TIME: Duration = Duration::from_secs(5);
-/// One connection of this many is reserved for requests with a signature in their headers. Otherwise, a stranger with
+/// One in this many connections is reserved for requests with a signature in their headers. Otherwise, a stranger with
 /// one URL could use all connections.
 const RESERVED_SHARE: usize = 8;
 
@@ -285,7 +286,7 @@ impl Connections {
                 condition(rank.0).then_some((rank, connection))
             });
             let Some((rank, connection)) = candidates.min_by_key(|(rank, _)| *rank) else { return false };
-            // Its client may have sent a request in the meantime. Then the next one is tried.
+            // The connection's client may have sent a request in the meantime. Then the next connection is tried.
             if connection.close_if(|state| state.replaceable(now, reserved_from) == Some(rank)) {
                 return true;
             }

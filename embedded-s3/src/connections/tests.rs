@@ -152,7 +152,7 @@ fn connections_that_wait_expire() {
 }
 
 #[test]
-fn closed_connection_serves_nothing() {
+fn request_on_a_closed_connection_does_not_reopen_it() {
     let connections = Connections::new(1);
     let first = connections.admit().unwrap();
     let _second = connections.admit().unwrap();

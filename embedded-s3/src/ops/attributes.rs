@@ -153,8 +153,8 @@ fn checked_header(name: &str, value: Option<String>) -> S3Result<Option<String>>
     Ok(Some(value))
 }
 
-/// Removes `aws-chunked` from a content encoding. It describes how the upload was framed, not the object. An encoding
-/// without it is kept as it was sent.
+/// Removes `aws-chunked` from a content encoding. This coding describes how the upload was framed, not the object. An
+/// encoding without `aws-chunked` is kept as it was sent.
 fn without_aws_chunked(encoding: &str) -> Option<String> {
     let codings: Vec<&str> = encoding.split(',').map(str::trim).collect();
     let kept: Vec<&str> =

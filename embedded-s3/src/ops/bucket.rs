@@ -99,7 +99,7 @@ pub(super) async fn get_bucket_location(
     Ok(S3Response::new(GetBucketLocationOutput { location_constraint }))
 }
 
-/// Reports that versioning was never enabled. Some clients request this before they delete objects.
+/// Reports that versioning was never enabled. Some clients request the status before they delete objects.
 pub(super) async fn get_bucket_versioning(
     operations: &Operations,
     request: S3Request<GetBucketVersioningInput>,

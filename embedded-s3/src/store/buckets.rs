@@ -89,8 +89,8 @@ fn delete(shared: &Shared, bucket: &Bucket) -> Result<Vec<Arc<Upload>>, StoreErr
         return Err(error.into());
     }
     *deleted = true;
-    // The uploads are looked up by the bucket's name, so before a new bucket with this name can have uploads. They
-    // can't be aborted here: a completion locks its upload and then waits for `deleted`.
+    // The uploads are looked up by the bucket's name. This happens before a new bucket with this name can have uploads.
+    // The uploads can't be aborted here: a completion locks its upload and then waits for `deleted`.
     let uploads = uploads_of_bucket(shared, &bucket.name);
     shared.buckets.write().remove(&bucket.name);
     removed?;

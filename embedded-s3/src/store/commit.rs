@@ -62,7 +62,7 @@ pub(crate) async fn put_object(
     store.run_blocking(move |shared| commit_object(shared, &bucket, &key, draft, &conditions)).await
 }
 
-/// Creates a new object with the bytes of an existing one. `conditions` apply to the object that it replaces.
+/// Creates a new object with the bytes of an existing one. `conditions` apply to the object that the new one replaces.
 pub(crate) async fn copy_object(
     store: &Store,
     source: Arc<Object>,

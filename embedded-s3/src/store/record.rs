@@ -162,8 +162,8 @@ pub(crate) struct PartRecord {
     pub checksum: Option<StoredChecksum>,
 }
 
-/// Returns the folder and the file name of a key's metadata within its bucket. They are derived from a hash, because
-/// keys must not become part of a path.
+/// Returns the folder and the file name of a key's metadata within its bucket. Both names are derived from a hash,
+/// because keys must not become part of a path.
 pub(crate) fn record_location(key: &str) -> (String, String) {
     let digest = hex::encode(Sha256::checksum(key.as_bytes()));
     (digest.get(..2).unwrap_or_default().to_owned(), format!("{digest}.json"))

@@ -135,7 +135,7 @@ async fn checksum_of_a_part_is_returned_with_the_part() {
     }
     let get = server.client.get_object().bucket(BUCKET).key("film").part_number(1);
     assert_eq!(get.send().await.unwrap().checksum_sha256(), None);
-    // An object that was not uploaded in parts is its own only part.
+    // An object that was not uploaded in parts counts as one part.
     let put = server.client.put_object().bucket(BUCKET).key("small").checksum_algorithm(ChecksumAlgorithm::Sha256);
     let put = put.body(ByteStream::from_static(b"content")).send().await.unwrap();
     let get = server.client.get_object().bucket(BUCKET).key("small").part_number(1);

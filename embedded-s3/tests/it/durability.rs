@@ -79,14 +79,14 @@ async fn leftover_files_are_removed_on_open() {
     assert_eq!(server.get("a").await.unwrap(), b"1");
 }
 
-/// File managers store such files in the folders that they show.
+/// File managers store files such as `.DS_Store` in the folders that they show.
 #[tokio::test]
 async fn foreign_files_do_not_prevent_the_start() {
     let server = TestServer::start().await;
     server.put("a", "1").await;
     let folder = server.stop().await;
     for parent in ["blobs", "blobs/00", "buckets", "uploads"] {
-        // A bucket could have the second name.
+        // A bucket could have the name `desktop.ini`.
         for name in [".DS_Store", "desktop.ini"] {
             fs::write(folder.path().join(parent).join(name), "x").unwrap();
         }

@@ -21,8 +21,8 @@ pub(crate) struct Keys {
     pub(crate) names: String,
 }
 
-/// Returns the keys of a backup, for example `backups/project/abc/20260102T030405Z-<run id>.dump`. They differ only in
-/// their extensions.
+/// Returns the keys of a backup, for example `backups/project/abc/20260102T030405Z-<run id>.dump`. The keys differ only
+/// in their extensions.
 ///
 /// The time makes keys sort by age. The run's id makes keys unique when two runs start in the same second.
 pub(crate) fn keys(target: &str, created_at: u64, run_id: &str) -> Keys {

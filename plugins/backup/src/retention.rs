@@ -10,7 +10,7 @@ use crate::time;
 /// Rules that decide which backups to keep. A backup is kept if any rule keeps it. The newest backup is always kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-// The host answers with the description if the parameters match this schema.
+// The host reports the description as the error if the parameters match this schema.
 #[schemars(extend("not" = {
     "type": "object",
     "description": "no rule is set; set at least one of keepLast, daily, weekly and monthly to 1 or more",

@@ -105,13 +105,12 @@ pub(crate) async fn backup(run: Run, params: BackupParams) -> Result<BackedUp> {
     finish(result, errors, total)
 }
 
-/// Returns the result, or an error if any database failed. The error is transient if one of the failures is, so that
-/// the run is retried.
+/// Returns the result, or an error if any database failed. The error allows a retry if one of the failures does.
 fn finish(result: BackedUp, mut errors: Vec<Error>, total: u64) -> Result<BackedUp> {
     if errors.is_empty() {
         return Ok(result);
     }
-    let index = errors.iter().position(Error::is_transient).unwrap_or(0);
+    let index = errors.iter().position(Error::allows_retry).unwrap_or(0);
     let mut error = errors.swap_remove(index);
     if total > 1 {
         let failed: Vec<&str> = result.failed.iter().map(|failed| failed.target.as_str()).collect();
@@ -164,7 +163,7 @@ async fn prune_backups(backups: Vec<backups::Backup>, retention: Retention) -> R
         }
         match backups::remove(&backup.id).await {
             Ok(()) => info!("Removed an old backup of {}", backup.target; object_key = backup.object_key),
-            // It was removed in the meantime.
+            // The backup was removed in the meantime.
             Err(error) if error.code == ErrorCode::NotFound => {}
             Err(error) => return Err(error.context(format!("removing {}", backup.object_key))),
         }

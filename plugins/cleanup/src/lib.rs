@@ -54,13 +54,13 @@ async fn cleanup(_run: Run, policy: Policy) -> Result<Cleaned> {
     finish(cleaned, errors, total)
 }
 
-/// Returns the result, or an error if any sweep failed. The error is transient if one of the failures is, so that the
-/// run is retried. The other sweeps have run, so its details contain their results.
+/// Returns the result, or an error if any sweep failed. The error allows a retry if one of the failures does. The other
+/// sweeps have run, so the error's details contain their results.
 fn finish(cleaned: Cleaned, mut errors: Vec<Error>, total: u64) -> Result<Cleaned> {
     if errors.is_empty() {
         return Ok(cleaned);
     }
-    let index = errors.iter().position(Error::is_transient).unwrap_or(0);
+    let index = errors.iter().position(Error::allows_retry).unwrap_or(0);
     let error = errors.swap_remove(index);
     let failed: Vec<&str> =
         cleaned.sweeps.iter().filter(|swept| swept.error.is_some()).map(|swept| swept.sweep).collect();
@@ -151,12 +151,14 @@ mod tests {
     #[test]
     fn run_is_retried_if_any_failed_sweep_can_succeed_later() {
         let [first, second] = [Sweep::ExpiredUploads, Sweep::OrphanLogs].map(|sweep| format!("{sweep:?}"));
-        let host = TestHost::new(plugin())
-            .fail_next("maintenance.run", &first, Error::invalid("not allowed"))
-            .fail_next("maintenance.run", &second, Error::unavailable("no store"));
-        let error = host.run("cleanup", json!({})).unwrap_err();
-        assert!(error.is_transient(), "{error}");
-        assert!(error.message.contains("2 of 7 sweeps failed"), "{}", error.message);
-        assert!(error.message.contains("no store"), "{}", error.message);
+        for later in [Error::unavailable("no store"), Error::failed("no store")] {
+            let host = TestHost::new(plugin())
+                .fail_next("maintenance.run", &first, Error::invalid("not allowed"))
+                .fail_next("maintenance.run", &second, later);
+            let error = host.run("cleanup", json!({})).unwrap_err();
+            assert!(error.allows_retry(), "{error}");
+            assert!(error.message.contains("2 of 7 sweeps failed"), "{}", error.message);
+            assert!(error.message.contains("no store"), "{}", error.message);
+        }
     }
 }

@@ -185,7 +185,7 @@ mod tests {
             let error = Compiler::Program(program.into()).compile(&engine, Arc::from(*b"x"), 256).await.unwrap_err();
             assert!(matches!(&error, CompileError::Process(_)), "{program}: {error}");
         }
-        // Its output is not machine code.
+        // The output of `echo` is not machine code.
         let error = Compiler::Program("/bin/echo".into()).compile(&engine, Arc::from(*b"x"), 256).await.unwrap_err();
         assert!(matches!(&error, CompileError::Process(_)), "{error}");
     }

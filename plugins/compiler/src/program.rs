@@ -18,8 +18,8 @@ pub(crate) const EXIT_INVALID: i32 = 3;
 /// Exit code if a memory mapping was refused.
 pub(crate) const EXIT_TOO_MUCH_MEMORY: i32 = 4;
 
-/// Address space of the process in addition to the memory that it may use. It is needed for the executable, and for
-/// memory that the allocator reserves but does not use.
+/// Address space of the process in addition to the memory that it may use. This space is needed for the executable, and
+/// for memory that the allocator reserves but does not use.
 const RESERVED_BYTES: u64 = 2 << 30;
 
 /// Maximum processor time of all threads of the process together, in seconds.

@@ -10,8 +10,8 @@ use crate::{PackError, Packed, Surface, capability_of, interface_name};
 pub enum ImportCheck {
     /// The manifest must request every capability that the component calls.
     RequireManifest,
-    /// The component may call capabilities that the manifest does not request. This is for tests in which the host must
-    /// reject the component.
+    /// The component may call capabilities that the manifest does not request. Tests in which the host must reject the
+    /// component use this variant.
     Skip,
 }
 

@@ -68,8 +68,17 @@ impl Error {
     }
 
     /// Returns whether the same operation may succeed later: the code is `Unavailable`, `Timeout` or `Conflict`.
+    ///
+    /// `Failed` is not one of these codes, although a run that fails with it is retried, see
+    /// [`allows_retry`](Self::allows_retry).
     pub fn is_transient(&self) -> bool {
         matches!(self.code, ErrorCode::Unavailable | ErrorCode::Timeout | ErrorCode::Conflict)
+    }
+
+    /// Returns whether a run that fails with this error is retried, if its job has retries left: the code is not
+    /// `Denied`, `Invalid`, `NotFound` or `TooLarge`.
+    pub fn allows_retry(&self) -> bool {
+        !matches!(self.code, ErrorCode::Denied | ErrorCode::Invalid | ErrorCode::NotFound | ErrorCode::TooLarge)
     }
 }
 
@@ -123,6 +132,22 @@ mod tests {
 
     fn parse(text: &str) -> Result<u32> {
         Ok(text.parse::<u32>()?)
+    }
+
+    #[test]
+    fn lasting_errors_allow_no_retry() {
+        for (code, expected) in [
+            (ErrorCode::Denied, false),
+            (ErrorCode::Invalid, false),
+            (ErrorCode::NotFound, false),
+            (ErrorCode::TooLarge, false),
+            (ErrorCode::Conflict, true),
+            (ErrorCode::Timeout, true),
+            (ErrorCode::Unavailable, true),
+            (ErrorCode::Failed, true),
+        ] {
+            assert_eq!(Error::new(code, "no").allows_retry(), expected, "{code:?}");
+        }
     }
 
     #[test]

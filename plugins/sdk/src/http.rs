@@ -15,8 +15,8 @@
 //! # }
 //! ```
 //!
-//! [`Request::send`] is for bodies up to 1 MiB. [`Request::open`] streams them, in both directions. A stream that the
-//! plugin only forwards never enters its memory:
+//! [`Request::send`] is for bodies up to 1 MiB. [`Request::open`] streams bodies, in both directions. A stream that the
+//! plugin only forwards never enters the plugin's memory:
 //!
 //! ```no_run
 //! # async fn copy() -> atlashub_plugin_sdk::Result<()> {
@@ -149,7 +149,8 @@ impl<'a> Request<'a> {
         Ok(self.header("content-type", "application/json").text(serde_json::to_string(body)?))
     }
 
-    /// Sets the timeout for the whole exchange. The default is the time that the run has left.
+    /// Sets the timeout for the whole exchange, at most an hour. The default is the time that the run has left, also at
+    /// most an hour.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout_ms = Some(u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
@@ -180,8 +181,8 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// Returns the errors of [`send`](Self::send), `Invalid` if a redirect would send a streamed body again or the body
-    /// does not have the given size, `Failed` if the stream of the body ended early, and `TooLarge` if it is larger
-    /// than the platform allows or the run already has the maximum number of open transfers.
+    /// does not have the given size, `Failed` if the stream of the body ended early, and `TooLarge` if the body is
+    /// larger than the platform allows or the run already has the maximum number of open transfers.
     pub async fn open(self) -> Result<StreamingResponse> {
         backend::http::open(self).await
     }

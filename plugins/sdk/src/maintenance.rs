@@ -5,7 +5,7 @@
 pub use crate::bindings::atlashub::plugin::maintenance::{Report, Sweep};
 use crate::{Result, backend};
 
-/// Removes a limited number of items. Call it again while [`Report::more`] is true.
+/// Removes a limited number of items. Call this function again while [`Report::more`] is true.
 ///
 /// # Errors
 /// Returns `Denied` without a grant, `Invalid` if the number of days is out of range, `Conflict` if the run no longer

@@ -4,7 +4,7 @@
 //! `project:<id>`. A value can have at most 64 KiB. A store can have at most 1000 entries, and the platform limits its
 //! total size (1 MiB by default). Values are not encrypted, so they must not be secrets.
 //!
-//! Two runs of a plugin may change the same entry. Use a [`Condition`] to notice this:
+//! Two runs of a plugin may change the same entry. Use a [`Condition`] to detect changes of other runs:
 //!
 //! ```no_run
 //! # use atlashub_plugin_sdk::{prelude::*, state::{self, Condition}};

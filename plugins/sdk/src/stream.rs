@@ -84,7 +84,7 @@ impl<T> Outcome<T> {
         Self(Box::pin(outcome))
     }
 
-    /// Waits for the outcome. Call it after the stream was read completely or passed on.
+    /// Waits for the outcome. Call this method after the stream was read completely or passed on.
     ///
     /// # Errors
     /// Returns the reason why the stream ended early.

@@ -93,8 +93,8 @@ pub async fn with_background<W: Future>(work: W, background: impl Future<Output 
     .await
 }
 
-/// Gives the host and other futures of the run a turn, then continues. Call it in long computations, so that the other
-/// futures make progress.
+/// Gives the host and other futures of the run a turn, then continues. Call this function in long computations, so that
+/// the other futures make progress.
 pub async fn yield_now() {
     backend::task::yield_now().await;
 }

@@ -58,7 +58,7 @@ pub async fn open_import(id: &str) -> Result<ImportFile> {
 /// Loads the file into its table in one transaction, and commits the transaction unless the import is a dry run.
 ///
 /// `body` is the content of the file. Returns `None` if the method [`LoadMethod::Direct`] failed and nothing was
-/// changed. In that case, call it again with [`LoadMethod::Staged`] and the content from its beginning.
+/// changed. In that case, call this function again with [`LoadMethod::Staged`] and the content from its beginning.
 ///
 /// # Errors
 /// Returns `Denied` if the grant does not cover the database, `Failed` if a row can't be imported and may not be

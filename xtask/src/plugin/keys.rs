@@ -96,8 +96,8 @@ fn parse_unencrypted(text: &str) -> Option<SecretKey> {
     if let Ok(secret) = SecretKeyBox::from_string(text).ok()?.into_unencrypted_secret_key() {
         return Some(secret);
     }
-    // `minisign -G -W` writes no checksum, which the crate rejects as wrong. The fields of the file, in bytes: three
-    // algorithms of 2, salt 32, limits 8 and 8, key number 8, key 64, checksum 32.
+    // `minisign -G -W` writes no checksum, which the crate rejects as wrong. The fields of the file and their sizes in
+    // bytes: three names of algorithms with 2 each, salt 32, limits 8 and 8, key number 8, key 64, checksum 32.
     let bytes = BASE64_STANDARD.decode(text.lines().nth(1)?.trim()).ok()?;
     let has_no_checksum = bytes.len() == 158 && bytes[126..].iter().all(|&byte| byte == 0);
     let has_no_password = bytes.get(2..4)? == [0, 0];

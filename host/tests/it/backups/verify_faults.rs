@@ -1,8 +1,12 @@
-//! Verifications that lose their connection to Postgres.
+//! Verifications that lose their connection to Postgres, and those that are repeated after a failure.
+
+use atlashub::object_store::PLATFORM_BUCKET;
+use serde_json::json;
 
 use crate::{
     backups::{
         end_to_end::ended_run,
+        plugin::{grants, plugin_with},
         verify::{create_backup, hostile, prefix, start_verification, state},
     },
     support::{TestApp, eventually},
@@ -31,4 +35,26 @@ async fn backup_is_not_marked_as_failed_if_the_connection_of_its_verification_is
     assert_eq!(run["status"], "fail", "{run}");
     assert!(run["errorText"].as_str().unwrap().contains("Postgres"), "{run}");
     assert_eq!(state(&app, &backup).await["state"], "ready");
+}
+
+#[tokio::test]
+async fn repeated_verification_of_a_target_does_not_pass_over_its_failed_newest_backup() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("repeated").await;
+    project.sql("CREATE TABLE items AS SELECT 1 AS id").await;
+    let target = format!("project:{}", project.id);
+    let older = create_backup(&app, &target).await;
+    let newest = create_backup(&app, &target).await;
+    let (store, key) = (app.app.store(), newest["objectKey"].as_str().unwrap());
+    let mut damaged = store.get_small(PLATFORM_BUCKET, key, 16 << 20).await.unwrap().to_vec();
+    let last = damaged.len() - 1;
+    damaged[last] ^= 0x10;
+    store.put_small(PLATFORM_BUCKET, key, "application/octet-stream", damaged.into()).await.unwrap();
+    for _ in 0..2 {
+        let run = plugin_with(&app, "backup", "verify", json!({ "target": target }), grants()).await;
+        let failure = run.failure().await;
+        assert!(failure.contains("could not verify the backup"), "{failure}");
+        assert_eq!(state(&app, &newest).await["state"], "failed");
+    }
+    assert_eq!(state(&app, &older).await["state"], "ready");
 }

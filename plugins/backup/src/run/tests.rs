@@ -112,6 +112,18 @@ fn failing_database_fails_run_after_backing_up_the_others() {
 }
 
 #[test]
+fn run_is_retried_if_any_failed_database_can_be_backed_up_later() {
+    let host = host().fail_next("databases.dump", "platform", Error::not_found("the database was removed")).fail_next(
+        "databases.dump",
+        "project:a",
+        Error::failed("pg_dump failed"),
+    );
+    let error = host.run("backup", json!({"target": "all"})).unwrap_err();
+    assert_eq!(error.code, ErrorCode::Failed, "{error}");
+    assert!(error.message.contains("2 of 3"), "{}", error.message);
+}
+
+#[test]
 fn unknown_database_is_not_found() {
     let error = host().run("backup", json!({"target": "project:x"})).unwrap_err();
     assert_eq!(error.code, ErrorCode::NotFound);

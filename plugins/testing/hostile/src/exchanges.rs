@@ -173,7 +173,7 @@ async fn open_sleeping(_run: Run, params: Url) -> Result<()> {
     Ok(())
 }
 
-/// The SDK can't make such a request.
+/// Calls the host with two bodies, and with a length but no stream. The SDK can't make such requests.
 async fn opened_twice(_run: Run, _params: NoParams) -> Result<()> {
     #[cfg(target_arch = "wasm32")]
     {

@@ -135,7 +135,7 @@ async fn call(params: &Calls, index: usize) -> Result<()> {
         CallKind::Http => Box::pin(async { http::Request::new("GET", name.as_str()).send().await.map(drop) }),
         CallKind::OpenHttp => Box::pin(async {
             let response = http::Request::new("GET", name.as_str()).open().await?;
-            // Keeps it until the calls that are refused have ended.
+            // Keeps the response until the refused calls have ended.
             clock::sleep(Duration::from_millis(100)).await;
             response.collect(1 << 20).await.map(drop)
         }),

@@ -53,7 +53,7 @@ impl ManifestBuilder {
 }
 
 impl Plugin {
-    /// Returns the manifest as described so far. This is not available in components.
+    /// Returns the manifest as described so far. This method is not available in components.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest.0
     }
@@ -74,10 +74,11 @@ fn params_schema<P: JsonSchema>() -> serde_json::Value {
     schema
 }
 
-/// Validates the manifest and prints it as JSON to standard output. Call it in the `main` of `examples/manifest.rs`.
+/// Validates the manifest and prints it as JSON to standard output. Call this function in the `main` of
+/// `examples/manifest.rs`.
 ///
 /// `cargo xtask plugin build` runs that example and embeds what it prints. Returns a failure if the manifest is invalid
-/// or can't be written, and prints the reason to standard error. This is not available in components.
+/// or can't be written, and prints the reason to standard error. This function is not available in components.
 pub fn print_manifest(plugin: &Plugin) -> ExitCode {
     let manifest = plugin.manifest();
     let printed = manifest.validate().map_err(Error::from).and_then(|()| {
