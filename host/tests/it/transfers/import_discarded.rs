@@ -40,6 +40,19 @@ async fn dry_run_of_an_import_that_aborts_reports_no_discarded_rows() {
 }
 
 #[tokio::test]
+async fn discarded_rows_before_a_row_that_can_not_be_read_are_counted_as_read() {
+    let app = start().await;
+    let project = app.create_project("Shop").await;
+    project.sql(STAFF).await;
+    for (row, code) in [("3\n", "wrong_field_count"), ("3,\"c\n", "unclosed_quote")] {
+        let csv = format!("id,name\n1,skip\n2,b\n{row}");
+        let failed = import(&app, &project, "staff", "csv", &csv, json!({ "onError": "abort" })).await;
+        assert_eq!((&failed["state"], counts(&failed)), (&json!("failed"), [2, 0, 0, 0, 1]), "{failed}");
+        assert_eq!(errors(&failed), [(4, None, code)]);
+    }
+}
+
+#[tokio::test]
 async fn discarded_rows_that_had_to_wait_for_other_rows_are_reported() {
     let app = start().await;
     let project = app.create_project("Shop").await;

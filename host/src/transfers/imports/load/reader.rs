@@ -19,6 +19,8 @@ pub(super) struct Reader<'p> {
     parser: Parser,
     /// Number of rows that were read, without the header. It is also the number of the last row.
     pub(super) rows: u64,
+    /// Number of rows whose lines were written.
+    pub(super) written: u64,
     header_read: bool,
     document: Vec<u8>,
 }
@@ -47,29 +49,37 @@ impl<'p> Reader<'p> {
             (None, ImportFormat::Ndjson) => Parser::Json(JsonRecords::new(JsonShape::Lines)),
             (None, _) => Parser::Json(JsonRecords::new(JsonShape::Array)),
         };
-        Self { plan, lines, parser, rows: 0, header_read: false, document: Vec::new() }
+        Self { plan, lines, parser, rows: 0, written: 0, header_read: false, document: Vec::new() }
     }
 
     /// Reads the next bytes of the file and writes lines.
     pub(super) fn read(&mut self, bytes: &[u8], out: &mut BytesMut, on_bad: OnBad<'_>) -> Result<(), RecordError> {
-        let Self { plan, lines, parser, rows, header_read, document } = self;
-        let mut writer = RowWriter { plan, lines: *lines, rows, header_read, document, out };
+        let Self { plan, lines, parser, rows, written, header_read, document } = self;
+        let mut writer = RowWriter { plan, lines: *lines, rows, written, header_read, document, out };
         match parser {
             Parser::Csv(records) => records.read(bytes, &mut |parsed| writer.csv(parsed, on_bad)),
             Parser::Json(records) => records.read(bytes, &mut |parsed| writer.json(parsed, on_bad)),
         }
     }
 
-    /// Reads the end of the file. Returns the number of rows.
-    pub(super) fn finish(self, out: &mut BytesMut, on_bad: OnBad<'_>) -> Result<u64, RecordError> {
-        let Self { plan, lines, parser, mut rows, mut header_read, mut document } = self;
-        let mut writer =
-            RowWriter { plan, lines, rows: &mut rows, header_read: &mut header_read, document: &mut document, out };
-        match parser {
-            Parser::Csv(records) => records.finish(&mut |parsed| writer.csv(parsed, on_bad))?,
-            Parser::Json(records) => records.finish(&mut |parsed| writer.json(parsed, on_bad))?,
-        }
-        Ok(rows)
+    /// Reads the end of the file. Returns the number of rows whose lines were written, and the number of all rows or the
+    /// error that ended the reading.
+    pub(super) fn finish(self, out: &mut BytesMut, on_bad: OnBad<'_>) -> (u64, Result<u64, RecordError>) {
+        let Self { plan, lines, parser, mut rows, mut written, mut header_read, mut document } = self;
+        let mut writer = RowWriter {
+            plan,
+            lines,
+            rows: &mut rows,
+            written: &mut written,
+            header_read: &mut header_read,
+            document: &mut document,
+            out,
+        };
+        let finished = match parser {
+            Parser::Csv(records) => records.finish(&mut |parsed| writer.csv(parsed, on_bad)),
+            Parser::Json(records) => records.finish(&mut |parsed| writer.json(parsed, on_bad)),
+        };
+        (written, finished.map(|()| rows))
     }
 }
 
@@ -77,6 +87,7 @@ struct RowWriter<'a> {
     plan: &'a Plan,
     lines: LineFormat,
     rows: &'a mut u64,
+    written: &'a mut u64,
     header_read: &'a mut bool,
     document: &'a mut Vec<u8>,
     out: &'a mut BytesMut,
@@ -124,7 +135,7 @@ impl RowWriter<'_> {
                 None => self.out.put_slice(b"\\N"),
             }
         }
-        self.out.put_u8(b'\n');
+        self.end_line();
     }
 
     /// Writes a row as a JSON object. Its keys are the indices of the plan's columns.
@@ -157,7 +168,12 @@ impl RowWriter<'_> {
         let numbers = format!("{}\t{line}\t", self.rows);
         self.out.put_slice(numbers.as_bytes());
         put_escaped(self.out, text.map_or(self.document.as_slice(), str::as_bytes));
+        self.end_line();
+    }
+
+    fn end_line(&mut self) {
         self.out.put_u8(b'\n');
+        *self.written += 1;
     }
 }
 

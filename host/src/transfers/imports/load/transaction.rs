@@ -105,10 +105,11 @@ impl File<'_> {
 
 /// The reason why copying the file stopped.
 enum Stopped {
-    /// A row of the file can't be read. The rows before it are in the table if [`CopyRows::keeps_rows`].
+    /// A row of the file can't be read.
     Record {
         error: RecordError,
-        copied: u64,
+        /// Number of rows before it that Postgres accepted, even if a trigger discarded them. 0 if the copy was undone.
+        accepted: u64,
     },
     Postgres(tokio_postgres::Error),
     Other(TransferError),
@@ -135,12 +136,12 @@ impl CopyRows<'_> {
         let Self { client, statement, mut reader, keeps_rows } = self;
         let mut sink = pin!(client.copy_in::<_, Bytes>(statement).await.map_err(Stopped::Postgres)?);
         let mut lines = BytesMut::new();
-        let read = loop {
+        let (written, read) = loop {
             let Some(bytes) = file.next().await.map_err(Stopped::Other)? else {
                 break reader.finish(&mut lines, &mut *on_bad);
             };
             if let Err(error) = reader.read(&bytes, &mut lines, &mut *on_bad) {
-                break Err(error);
+                break (reader.written, Err(error));
             }
             if !lines.is_empty() {
                 sink.send(lines.split().freeze()).await.map_err(Stopped::Postgres)?;
@@ -148,7 +149,7 @@ impl CopyRows<'_> {
         };
         let read = match read {
             // Dropping the sink undoes the copy.
-            Err(error) if !keeps_rows => return Err(Stopped::Record { error, copied: 0 }),
+            Err(error) if !keeps_rows => return Err(Stopped::Record { error, accepted: 0 }),
             read => read,
         };
         if !lines.is_empty() {
@@ -157,7 +158,7 @@ impl CopyRows<'_> {
         let copied = sink.finish().await.map_err(Stopped::Postgres)?;
         match read {
             Ok(read) => Ok((read, copied)),
-            Err(error) => Err(Stopped::Record { error, copied }),
+            Err(error) => Err(Stopped::Record { error, accepted: written }),
         }
     }
 }
@@ -177,11 +178,11 @@ async fn copy_directly(
         }
         Err(Stopped::Other(error)) => Err(error),
         // Postgres accepted the rows before this one, so it is the first bad row.
-        Err(Stopped::Record { error, copied }) => {
+        Err(Stopped::Record { error, accepted }) => {
             let column = load.plan.column_of_error(&error);
             let fault = faults::of_record(error, column);
             let failure = Some(format!("{} Nothing was imported.", faults::sentence(&fault)));
-            Ok(Some(Loaded { read: copied, error_count: 1, errors: vec![fault], failure, ..Loaded::default() }))
+            Ok(Some(Loaded { read: accepted, error_count: 1, errors: vec![fault], failure, ..Loaded::default() }))
         }
         Err(Stopped::Postgres(error)) if error.as_db_error().is_none() => Err(refused(error)),
         // The staged method finds the bad row, or the other reason.
@@ -245,7 +246,7 @@ async fn stage(
     let copy = CopyRows { client, statement: COPY_STAGING, reader, keeps_rows };
     match copy.run(file, &mut on_bad).await {
         Ok((read, _)) => Ok((read, None)),
-        Err(Stopped::Record { error, copied }) => {
+        Err(Stopped::Record { error, accepted }) => {
             if !keeps_rows {
                 // The rows before the bad one are lost with the copy.
                 client.batch_execute("ROLLBACK TO SAVEPOINT atlashub_file").await.map_err(refused)?;
@@ -254,7 +255,7 @@ async fn stage(
             let fault = faults::of_record(error, column);
             let cut_at = faults::sentence(&fault);
             faults.add(fault);
-            Ok((copied, Some(cut_at)))
+            Ok((accepted, Some(cut_at)))
         }
         Err(Stopped::Postgres(error)) => Err(refused(error)),
         Err(Stopped::Other(error)) => Err(error),
