@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use super::request::ClientFacts;
 use crate::{
     db::audit::{self, NewAuditEntry},
-    error::ApiError,
+    error::{ApiError, ApiResult},
 };
 
 /// Actor of an event without a known user.
@@ -54,6 +54,18 @@ pub(super) fn set_refused(entry: &mut NewAuditEntry, error: &ApiError) {
     entry.status = Some(error.status().as_u16());
     if let Some(details) = entry.details.as_object_mut() {
         details.insert("error".to_owned(), error.code().as_str().into());
+    }
+}
+
+/// Adds the outcome to the entry of [`audit::recorded`] if the request was refused. Returns the refusal as `Ok(Err(_))`,
+/// because `recorded` sets the result `failed` for an `Err`, which is only right for a fault of the server.
+pub(super) fn separate_refusal<T>(entry: &mut NewAuditEntry, outcome: ApiResult<T>) -> ApiResult<ApiResult<T>> {
+    match outcome {
+        Err(error) if error.status().is_client_error() => {
+            set_refused(entry, &error);
+            Ok(Err(error))
+        }
+        outcome => outcome.map(Ok),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     auth::{
         AuthState,
-        events::{event, set_refused, user_event, with_email},
+        events::{event, separate_refusal, user_event, with_email},
         limits::Attempt,
         methods::Method,
         request::ClientFacts,
@@ -87,12 +87,9 @@ pub(in crate::auth) async fn verify(
             Some(user) => prove(state, project, user, &hash, &request.code).await.map(|proved| (user, proved)),
             None => Err(invalid_challenge()),
         };
-        let (user, (Completed { methods, password_hash }, method)) = match proved {
+        let (user, (Completed { methods, password_hash }, method)) = match separate_refusal(entry, proved)? {
             Ok(proved) => proved,
-            Err(error) => {
-                set_refused(entry, &error);
-                return Ok(Err(error));
-            }
+            Err(error) => return Ok(Err(error)),
         };
         charged.refund();
         entry.details["method"] = method.as_str().into();

@@ -195,7 +195,7 @@ async fn second_factor_of_a_reset_that_can_not_end_sessions_is_recorded_and_chan
     let entries = events(&app, &project).await;
     let last: Vec<_> =
         entries.iter().filter(|(event, _)| event == "auth.mfa_verify").map(|(_, result)| result).collect();
-    assert_eq!(last, ["denied", "success"]);
+    assert_eq!(last, ["failed", "success"]);
 }
 
 #[tokio::test]
