@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{
     AuthState,
-    events::{event, record_refusal, set_refused, set_user, with_email},
+    events::{event, record_refusal, separate_refusal, set_user, with_email},
     limits::Attempt,
     mailed_tokens::{self, Purpose, invalid_token},
     methods::Method,
@@ -106,22 +106,20 @@ pub(super) async fn reset(
 /// lose it. Returns the user, and how the user is signed in.
 ///
 /// # Errors
-/// Returns 401 `invalid_token` if `using` returns `None`, because the token is not valid.
+/// Returns 401 `invalid_token` if `using` returns `None`, because the token is not valid, and the errors of `using`.
 pub(super) async fn recorded_use(
     state: &AuthState,
     entry: NewAuditEntry,
     using: impl Future<Output = ApiResult<Option<(UserRow, Method)>>>,
 ) -> ApiResult<(UserRow, Method)> {
-    let used = audit::recorded(&state.projects.platform, entry, async |entry| {
-        let used = using.await?;
-        match &used {
-            Some((row, _)) => set_user(entry, &row.user),
-            None => set_refused(entry, &invalid_token()),
+    audit::recorded(&state.projects.platform, entry, async |entry| {
+        let used = using.await.and_then(|used| used.ok_or_else(invalid_token));
+        if let Ok((row, _)) = &used {
+            set_user(entry, &row.user);
         }
-        Ok::<_, ApiError>(used)
+        separate_refusal(entry, used)
     })
-    .await?;
-    used.ok_or_else(invalid_token)
+    .await?
 }
 
 /// Signs in the user of a mailed link, or returns the error that asks for the second factor.

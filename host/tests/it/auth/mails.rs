@@ -244,6 +244,21 @@ async fn sign_out_cancels_a_change_of_the_address_whose_link_is_not_mailed_yet()
 }
 
 #[tokio::test]
+async fn confirmation_of_an_address_that_was_taken_meanwhile_is_recorded_as_denied() {
+    let (app, project, mails) = start("Taken meanwhile").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let token = change_address(&client, &mails, "new@example.com").await;
+    sign_up(&project, "new@example.com").await;
+    let (status, error) = post(&project, "/v1/auth/verify", json!({ "token": token })).await;
+    assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "email_taken"), "{error}");
+    let query = format!("/admin/v1/audit?projectId={}&action=auth.verify", project.id);
+    let (_, entries) = app.admin().get(&query).await;
+    let entry = &entries["items"][0];
+    assert_eq!((&entry["result"], &entry["status"]), (&json!("denied"), &json!(409)), "{entries}");
+    assert_eq!((&entry["details"]["error"], &entry["actor"]), (&json!("email_taken"), &json!("anonymous")));
+}
+
+#[tokio::test]
 async fn change_of_the_address_ends_with_a_newer_one_a_new_password_and_a_sign_out() {
     let (app, project, mails) = start("Taken over").await;
     let body = sign_up(&project, "ada@example.com").await;
