@@ -78,20 +78,23 @@ pub(super) async fn reset(
     let charged = state.limits.begin(Attempt::MailedToken, caller, client.address, None)?;
     // The token is checked before the password is hashed, which takes much longer.
     let Some(target) = mailed_tokens::reset_target(&state.database, project, &token).await? else {
-        return refuse_reset(state, project, client).await;
+        let error = invalid_token();
+        record_refusal(&state.projects.platform, event("auth.reset", project, None, client), &error).await;
+        return Err(error);
     };
     charged.refund();
     password_policy::check(&password, settings.password_min_length, &target.email)?;
     let hash = state.hasher.hash(password).await?;
     if target.has_second_factor {
-        return match mailed_tokens::use_for_guarded_reset(&state.database, project, &token).await? {
-            Some(row) => {
-                let method = Method::Recovery;
-                let first = FirstFactor { method, password_hash: None, new_password_hash: Some(&hash) };
-                Err(second_factor::require(state, project, client, &row, first, invalid_token()).await)
-            }
-            None => refuse_reset(state, project, client).await,
+        // Until the second factor is proved, the token only verifies the address.
+        let entry = with_email(event("auth.verify", project, Some(&target.user), client), &target.email);
+        let using = async {
+            let row = mailed_tokens::use_for_guarded_reset(&state.database, project, &token).await?;
+            Ok::<_, ApiError>(row.map(|row| (row, Method::Recovery)))
         };
+        let (row, method) = recorded_use(state, entry, using).await?;
+        let first = FirstFactor { method, password_hash: None, new_password_hash: Some(&hash) };
+        return Err(second_factor::require(state, project, client, &row, first, invalid_token()).await);
     }
     let entry = with_email(event("auth.reset", project, Some(&target.user), client), &target.email);
     let using = async {
@@ -102,8 +105,9 @@ pub(super) async fn reset(
     finish(state, project, &settings, client, &used).await
 }
 
-/// Uses a mailed token. Records the use, and its user, in an entry that is written before, so that no later failure can
-/// lose it. Returns the user, and how the user is signed in.
+/// Uses a mailed token. Records the use in an entry that is written before, so that no later failure can lose it. The
+/// token's user is added to the entry afterwards, so an anonymous entry stays anonymous if the use is interrupted.
+/// Returns the user, and how the user is signed in.
 ///
 /// # Errors
 /// Returns 401 `invalid_token` if `using` returns `None`, because the token is not valid, and the errors of `using`.
@@ -137,11 +141,4 @@ pub(super) async fn finish(
     }
     let open = open_session(state, project, settings, user, SignInProof::only(method, None), client).await?;
     signed_in(state, project, settings, open.ok_or_else(invalid_token)?).await
-}
-
-/// Records that the token of a reset was refused, and returns the error.
-async fn refuse_reset(state: &AuthState, project: &str, client: &ClientFacts) -> ApiResult<SignedInUser> {
-    let error = invalid_token();
-    record_refusal(&state.projects.platform, event("auth.reset", project, None, client), &error).await;
-    Err(error)
 }

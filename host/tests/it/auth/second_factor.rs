@@ -261,7 +261,7 @@ async fn factor_is_removed_with_password_or_code_and_by_the_owner() {
 
 #[tokio::test]
 async fn mailed_links_require_the_second_factor_too() {
-    let (_app, project, mails) = mails::start("Links").await;
+    let (app, project, mails) = mails::start("Links").await;
     change_settings(&project, json!({ "allowMagicLink": true })).await;
     let session = sign_up(&project, "ada@example.com").await;
     let (_, _, verification) = next(&mails).await;
@@ -284,6 +284,10 @@ async fn mailed_links_require_the_second_factor_too() {
     let request = json!({ "token": token, "password": "another long one" });
     let reset = post(&project, "/v1/auth/reset", request.clone()).await;
     let waiting = challenge(&reset);
+    // The token was used to verify the address.
+    let last: Vec<_> = events(&app, &project).await.into_iter().rev().take(2).collect();
+    let expected = ["auth.mfa_challenge", "auth.verify"].map(|event| (event.to_owned(), "success".to_owned()));
+    assert_eq!(last, expected);
     assert_eq!(post(&project, "/v1/auth/reset", request).await.0, StatusCode::UNAUTHORIZED);
     begin(&project, "ada@example.com").await;
     assert_eq!(signed_in(&project, &session).get("/v1/auth/me").await.0, StatusCode::OK);
