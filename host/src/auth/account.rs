@@ -95,7 +95,8 @@ pub(super) async fn update_current_user(
         let owner = (user.as_str(), session);
         let updated = account_queries::update_own(&state.database, project, owner, &data, password).await?;
         let updated = updated.ok_or_else(session_ended)?;
-        if replaces_email_change {
+        // A new password has already cancelled a change of the address.
+        if replaces_email_change && hash.is_none() {
             mailed_tokens::cancel_email_change(&state.database, project, &user).await?;
         }
         if let Some(email) = new_email {

@@ -214,6 +214,33 @@ async fn refused_change_of_the_address_changes_nothing_else() {
     assert_eq!(client.get("/v1/auth/me").await.1["user"]["data"], json!({}));
 }
 
+#[tokio::test]
+async fn new_password_cancels_a_change_of_the_address_in_its_own_transaction() {
+    let (_app, project) = super::start("One transaction").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    // Tokens can only be deleted in the transaction that deletes the first one.
+    let one_transaction = "
+        CREATE TABLE public.first_deletion (is_first boolean PRIMARY KEY DEFAULT true, transaction bigint NOT NULL);
+        CREATE FUNCTION public.check_transaction() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+        BEGIN
+            INSERT INTO public.first_deletion (transaction) VALUES (txid_current()) ON CONFLICT DO NOTHING;
+            IF txid_current() <> (SELECT transaction FROM public.first_deletion) THEN RAISE 'not now'; END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER check_transaction BEFORE DELETE ON auth.mailed_tokens
+        FOR EACH STATEMENT EXECUTE FUNCTION public.check_transaction();
+        INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
+        SELECT 'new', id, 'change_email', 'eve@example.com', now() + interval '1 hour' FROM auth.users";
+    super::execute(&project, one_transaction).await;
+    // A request with the current address only cancels the change.
+    let request = json!({ "password": "another long one", "currentPassword": PASSWORD, "email": "ada@example.com" });
+    let (status, body) = client.patch("/v1/auth/me", request).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let changes = "SELECT count(*) FROM auth.mailed_tokens WHERE purpose = 'change_email'";
+    assert_eq!(query::<i64>(&project, changes).await, 0);
+    assert_eq!(log_in(&project, "ada@example.com", "another long one").await.0, StatusCode::OK);
+}
+
 /// Requests a change of the address, and returns the token that confirms it.
 async fn change_address(client: &Client, mails: &MailServer, email: &str) -> String {
     let (status, body) = client.patch("/v1/auth/me", json!({ "email": email })).await;
