@@ -53,8 +53,8 @@ pub(crate) async fn import(_run: Run, params: ImportParams) -> Result<Imported> 
     Ok(Imported { dry_run, rows_read, rows_inserted, rows_updated, rows_skipped, error_count })
 }
 
-/// Loads the file, with the direct method if the host offers it. This method does not report which rows are invalid. So
-/// after a failure, the file is loaded again with its rows staged.
+/// Loads the file, with the direct method if the host offers it. That method does not report a row that Postgres
+/// refuses. So in this case, the file is loaded again with its rows staged.
 async fn load(id: &str, file: &ImportFile) -> Result<ImportResult> {
     if file.direct {
         let body = objects::get(STORE, &file.object_key).await?.body;

@@ -91,7 +91,7 @@ pub struct ImportFile {
 /// The method of loading rows into a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoadMethod {
-    /// Into the table itself. Fast, but an error does not say which rows are invalid.
+    /// Into the table itself. Fast, but a row that Postgres refuses is not reported.
     Direct,
     /// Through a temporary table.
     Staged,
