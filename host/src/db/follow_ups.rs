@@ -12,7 +12,8 @@ impl ProjectPools {
     /// Runs a statement and, if it returns rows, the statements that follow from the first one. All of them take
     /// effect, or none. The follow-ups see what other requests committed while the statement waited for their locks.
     ///
-    /// Opens a connection, so it is for rare requests. If the caller stops waiting, the transaction is rolled back.
+    /// Opens a connection, so it is for rare requests. If the caller stops waiting, the transaction is rolled back,
+    /// unless its `COMMIT` was already sent.
     ///
     /// # Errors
     /// Returns the errors of [`Self::exclusive`], of the statements and of `follow_ups`.
