@@ -14,8 +14,9 @@ use crate::{
 
 /// Maximum time that a request waits for a plugin while the first pass of the loader after a start has not ended.
 const REQUEST_READY_TIMEOUT: Duration = Duration::from_secs(60);
-/// The same for a run: the maximum duration of a compilation. Nobody waits for the response of a run, and not every run
-/// is retried.
+/// The same for a run: the maximum duration of one compilation. It is longer than for a request, because nobody waits
+/// for the response of a run, and not every run is retried. Plugins are compiled one after another, so a plugin may be
+/// loaded even later. Its runs then fail with an error that allows a retry.
 const RUN_READY_TIMEOUT: Duration = Duration::from_secs(300);
 /// Maximum number of characters of an unknown name that an error message repeats.
 const MAX_QUOTED_LENGTH: usize = 64;
