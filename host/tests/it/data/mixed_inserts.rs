@@ -116,6 +116,26 @@ async fn upserts_whose_keys_often_differ_return_rows_in_the_order_of_the_request
 }
 
 #[tokio::test]
+async fn rows_with_every_set_of_eight_optional_columns_are_inserted_in_order() {
+    let app = TestApp::start().await;
+    let project = app.create_project("optional").await;
+    project.sql("create table opt (id serial, c0 int, c1 int, c2 int, c3 int, c4 int, c5 int, c6 int, c7 int)").await;
+    let row = |bits: i64| -> Value {
+        (0..8_i64).filter(|bit| (bits >> *bit) & 1 == 1).map(|bit| (format!("c{bit}"), json!(bits))).collect()
+    };
+    let rows: Vec<Value> = (0..256).map(row).collect();
+    let (status, body) = project.secret().post("/v1/db/opt", json!({ "rows": rows })).await;
+    assert_eq!((status, &body["count"]), (StatusCode::CREATED, &json!(256)), "{body}");
+    for (bits, stored) in (0..256_i64).zip(body["rows"].as_array().unwrap()) {
+        let mut expected = json!({ "id": bits + 1 });
+        for bit in 0..8_i64 {
+            expected[format!("c{bit}")] = if (bits >> bit) & 1 == 1 { json!(bits) } else { Value::Null };
+        }
+        assert_eq!(*stored, expected);
+    }
+}
+
+#[tokio::test]
 async fn errors_of_rows_with_different_keys_name_the_column() {
     let app = TestApp::start().await;
     let project = app.create_project("mixed").await;
@@ -140,5 +160,9 @@ async fn errors_of_rows_with_different_keys_name_the_column() {
     check(json!([{ "label": "a" }, { "tags": ["x"] }]), "Column `tags` expects integer[]").await;
     check(json!([{ "n": 1 }, { "label": "a\u{0}" }]), "Column `label`").await;
     check(json!([{ "n": 1 }, { "price": 900 }]), "or of a column computed from other columns: double_price.").await;
+    // More sets of keys than columns.
+    let rows =
+        json!([{ "n": 1 }, { "label": "a" }, { "n": 1, "label": "a" }, { "price": 1 }, { "price": 1000, "n": 1 }]);
+    check(rows, "Column `price` expects numeric(5,2)").await;
     check(json!([{ "price": 900 }]), "or of a column computed from other columns: double_price.").await;
 }
