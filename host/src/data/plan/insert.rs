@@ -10,6 +10,7 @@ use crate::{
         message::{name_list, shortened},
         request::{InsertRequest, Resolution, Returning, Row},
         schema::{Schema, Table},
+        violations,
     },
     error::{ApiError, ApiResult, Code},
 };
@@ -281,7 +282,10 @@ fn plan_conflict<'p>(
     if request.on_conflict.is_empty() {
         return match request.resolution {
             None => Ok(None),
-            Some(Resolution::Ignore) => Ok(Some(Conflict { columns: Vec::new(), resolution: Resolution::Ignore })),
+            Some(Resolution::Ignore) => match table.unique_keys.iter().find(|key| key.deferrable) {
+                Some(key) => Err(violations::deferrable_constraint(table, &key.name)),
+                None => Ok(Some(Conflict { columns: Vec::new(), resolution: Resolution::Ignore })),
+            },
             Some(Resolution::Merge) => {
                 let primary = table.primary_key().filter(|key| !key.deferrable);
                 let primary = primary.ok_or_else(|| {
@@ -301,18 +305,13 @@ fn plan_conflict<'p>(
     let same_columns =
         |columns: &[usize]| columns.len() == target.len() && columns.iter().all(|column| target.contains(column));
     let Some(key) = table.unique_keys.iter().find(|key| !key.deferrable && same_columns(&key.columns)) else {
-        let keys: Vec<String> = table
-            .unique_keys
-            .iter()
-            .filter(|key| !key.deferrable)
-            .map(|key| format!("onConflict={}", table.column_names(&key.columns).join(",")))
-            .collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let targets = table.conflict_targets();
+        let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
         return Err(ApiError::invalid(format!(
             "`onConflict={}` is not a unique key of `{}` that an upsert can use. Supported: {}.",
             shortened(&request.on_conflict.join(",")),
             table.name,
-            name_list(&keys)
+            name_list(&targets)
         )));
     };
     match request.resolution.unwrap_or(Resolution::Merge) {

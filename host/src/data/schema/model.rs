@@ -246,6 +246,15 @@ impl Table {
         Some(self.column_names(&key.columns))
     }
 
+    /// Returns the parameters `onConflict` that an upsert can use: one for each unique key that is not deferrable.
+    pub fn conflict_targets(&self) -> Vec<String> {
+        self.unique_keys
+            .iter()
+            .filter(|key| !key.deferrable)
+            .map(|key| format!("onConflict={}", self.column_names(&key.columns).join(",")))
+            .collect()
+    }
+
     pub fn column_names(&self, positions: &[usize]) -> Vec<&str> {
         positions.iter().map(|position| self.columns[*position].name.as_str()).collect()
     }

@@ -117,6 +117,8 @@ fn build_schema() -> Schema {
             key(1, "books_pkey", &[1], true), key(1, "books_code_key", &[12], false),
             key(4, "cities_pkey", &[1, 2], true), key(6, "profiles_pkey", &[1], true),
             key(8, "users_pkey", &[2, 1], true), key(8, "users_email_key", &[1], false),
+            { "table": 10, "name": "rooms_area_key", "columns": [1], "primary": false, "deferrable": true,
+                "identifies": false },
         ],
         "foreignKeys": [
             reference("books_author_id_fkey", 1, &[2], 0, &[1]), reference("books_editor_id_fkey", 1, &[3], 0, &[1]),

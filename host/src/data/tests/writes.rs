@@ -220,6 +220,10 @@ fn errors_of_writes_name_the_invalid_part() {
     check(inserted("authors", "onConflict=nothing", r#"{"rows":[{"name":"a"}]}"#), "unknown_column");
     check(inserted("streets", "resolution=merge", r#"{"rows":[{"id":1}]}"#), "`streets` has no primary key");
     check(
+        inserted("rooms", "resolution=ignore", r#"{"rows":[{"area":null}]}"#),
+        "can't be used on `rooms`, because its constraint `rooms_area_key` is deferrable. Supported: none.",
+    );
+    check(
         inserted("authors", "select=books!author_id(id)", r#"{"rows":[{"name":"a"}]}"#),
         "can't be embedded in the response of a write",
     );
