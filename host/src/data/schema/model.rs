@@ -85,6 +85,10 @@ pub struct Column {
     pub has_text_cast: bool,
     /// Whether equal values are the same value. `citext` and `numeric` are examples of the opposite.
     pub exact: bool,
+    /// Name of the column's collation if it is not deterministic: it treats some different strings as equal.
+    pub nondeterministic_collation: Option<String>,
+    /// Whether `LIKE` supports the column's collation. `ILIKE` supports no nondeterministic collation.
+    pub supports_like: bool,
     pub json_input: JsonInput,
     pub comparable: Comparable,
     pub not_null: bool,

@@ -105,13 +105,13 @@ fn build_schema() -> Schema {
             columns.push(
                 json!({ "table": table, "number": number + 1, "name": name, "type": type_oid, "dataType": data_type,
                 "notNull": has_flag('!'), "hasDefault": has_flag('d'), "identity": if has_flag('a') { "a" } else { "" },
-                "generated": if has_flag('g') { "s" } else { "" }, "deterministic": true,
+                "generated": if has_flag('g') { "s" } else { "" },
                 "select": !has_flag('-'), "insert": !has_flag('r'), "update": !has_flag('r') }),
             );
         }
     }
     let catalogue = json!({
-        "version": "1", "types": types, "tables": tables, "columns": columns,
+        "version": "1", "serverVersion": 150_000, "types": types, "tables": tables, "columns": columns,
         "keys": [
             key(0, "authors_pkey", &[1], true), key(0, "authors_name_key", &[2], false),
             key(1, "books_pkey", &[1], true), key(1, "books_code_key", &[12], false),

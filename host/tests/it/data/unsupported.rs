@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp};
+use crate::support::{Client, TestApp, major_version};
 
 async fn check(client: &Client, method: Method, path: &str, body: Option<Value>, message: &str) {
     let (status, response) = client.send(method, path, body).await;
@@ -66,4 +66,38 @@ async fn computed_column_of_a_view_is_named() {
     check(&secret, Method::PATCH, "/v1/db/doubled?eq.id=1", Some(values), message).await;
     let (status, body) = secret.patch("/v1/db/doubled?eq.id=1", json!({ "values": { "price": 3 } })).await;
     assert_eq!((status, &body["rows"][0]["the \"double\""]), (StatusCode::OK, &json!(6)), "{body}");
+}
+
+#[tokio::test]
+async fn pattern_on_a_column_with_a_nondeterministic_collation_names_the_collation() {
+    let app = TestApp::start().await;
+    let project = app.create_project("collations").await;
+    project
+        .sql(
+            "create collation any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+             create domain word as text collate any_case;
+             create table words (a text collate any_case, b word, c text);",
+        )
+        .await;
+    let secret = project.secret();
+    let message = |operator: &str, column: &str, data_type: &str| {
+        format!(
+            "`{operator}` can't be used on column `{column}` of type {data_type}: its collation `any_case` is not \
+             deterministic, so Postgres can't match patterns."
+        )
+    };
+    // The table is empty, so Postgres itself would find nothing to refuse.
+    for (column, data_type) in [("a", "text"), ("b", "word")] {
+        let path = format!("/v1/db/words?ilike.{column}=x%25");
+        check(&secret, Method::GET, &path, None, &message("ilike", column, data_type)).await;
+        let path = format!("/v1/db/words?like.{column}=x%25");
+        if major_version() < 18 {
+            check(&secret, Method::GET, &path, None, &message("like", column, data_type)).await;
+        } else {
+            assert_eq!(secret.get(&path).await.0, StatusCode::OK, "{column}");
+        }
+    }
+    for operator in ["like", "ilike"] {
+        assert_eq!(secret.get(&format!("/v1/db/words?{operator}.c=x%25")).await.0, StatusCode::OK, "{operator}");
+    }
 }
