@@ -98,7 +98,7 @@ async fn upserts_whose_keys_often_differ_return_rows_in_the_order_of_the_request
             assert_eq!(*row, expected, "{query}");
         }
     }
-    // An array counts as 30 values. With more than 50 000 values, `ignore` also inserts rows with the same keys together.
+    // An array counts as 30 values. Rows with more than 50 000 values are grouped by their keys with `ignore` too.
     project.sql("truncate pair; alter table pair add tags text[]").await;
     let mut rows = alternating(2100, "x");
     for row in &mut rows {
