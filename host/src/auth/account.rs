@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     AuthState,
-    account_queries::{self, NewPassword},
+    account_queries::{self, EmailChange, NewPassword},
     email_address::EmailAddress,
     events::{record_refusal, user_event},
     limits::Attempt,
@@ -64,7 +64,7 @@ pub(super) async fn update_current_user(
     let account = current_account(state, caller).await?;
     let data = UserData::parse(data)?;
     let email = email.map(|email| EmailAddress::parse(&email)).transpose()?;
-    let replaces_email_change = email.is_some();
+    let cancels_email_change = email.is_some();
     let new_email = email.filter(|email| email.as_str() != account.row.user.email);
     let user = account.row.user.id.clone();
     let mut entry = user_event("auth.update_user", project, &account.row.user, client);
@@ -93,26 +93,19 @@ pub(super) async fn update_current_user(
         let current_hash = account.password_hash.as_deref();
         let password = hash.as_deref().map(|hash| NewPassword { hash, current_hash });
         let owner = (user.as_str(), session);
-        let updated = account_queries::update_own(&state.database, project, owner, &data, password).await?;
+        // The token is created before the response, so that a later sign-out cancels it. It is also created for an
+        // address that another user has, so that the time of the response does not reveal whether the address is taken.
+        let token = mailed_tokens::new_token();
+        let email_change = match &new_email {
+            Some(email) => EmailChange::Request { email, token: &token },
+            None if cancels_email_change => EmailChange::Cancel,
+            None => EmailChange::Keep,
+        };
+        let database = &state.database;
+        let updated = account_queries::update_own(database, project, owner, &data, password, email_change).await?;
         let updated = updated.ok_or_else(session_ended)?;
-        // A new password has already cancelled a change of the address.
-        if replaces_email_change && hash.is_none() {
-            mailed_tokens::cancel_email_change(&state.database, project, &user).await?;
-        }
         if let Some(email) = new_email {
-            // The token is created before the response, so that a later sign-out cancels it. It is also created for an
-            // address that another user has, so that the time of the response does not reveal whether the address is
-            // taken.
-            let (purpose, session) = (Purpose::ChangeEmail, Some(session));
-            let token = mailed_tokens::create(&state.database, project, &user, purpose, &email, session).await;
-            match token.and_then(|token| token.ok_or_else(session_ended)) {
-                Ok(token) => mail_email_change(state, caller, &settings, updated.user.clone(), (email, token)),
-                // The new password is already stored, so the request has not failed.
-                Err(error) if hash.is_some() => {
-                    tracing::error!(project, cause = error.cause(), "a link to a new address was not created");
-                }
-                Err(error) => return Err(error),
-            }
+            mail_email_change(state, caller, &settings, updated.user.clone(), (email, token));
         }
         Ok(updated.user)
     })

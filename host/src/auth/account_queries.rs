@@ -4,7 +4,9 @@ use tokio_postgres::Row;
 
 use super::{
     database::{AuthDatabase, Bind as _, column, write},
+    email_address::EmailAddress,
     login::invalid_credentials,
+    mailed_tokens::{Purpose, cancelling_email_change, storing},
     queries::after_change_of_password,
     schema::is_parent_gone,
     users::{UserData, UserRow, data_fits, data_too_large, merged_data, user_columns},
@@ -19,12 +21,23 @@ pub(super) struct NewPassword<'a> {
     pub current_hash: Option<&'a str>,
 }
 
-/// Sets and removes members of a user's data. If a password is given, sets it, ends the user's other sessions, and
-/// makes mailed links that reset the password or confirm a new address invalid. Returns `None` if the session has
-/// ended, or the user is gone or disabled.
+/// The effect on mailed links that confirm a new address of a signed-in user.
+#[derive(Clone, Copy)]
+pub(super) enum EmailChange<'a> {
+    /// Links stay valid.
+    Keep,
+    /// Links become invalid.
+    Cancel,
+    /// Older links become invalid. The link with this new token will confirm the address.
+    Request { email: &'a EmailAddress, token: &'a str },
+}
+
+/// Sets and removes members of a user's data, and applies `email_change`. If a password is given, sets it, ends the
+/// user's other sessions, and makes mailed links that reset the password or confirm an older new address invalid.
+/// Returns `None` if the session has ended, or the user is gone or disabled.
 ///
 /// Locks the user, the session and the password: while another request is ending the session or changing the password,
-/// waits and checks them again.
+/// waits and checks them again. A request that ends the session meanwhile waits too, and then cancels the new link.
 ///
 /// # Errors
 /// Returns 400 if the user's data would be too large, and 401 `invalid_credentials` if the password was changed since
@@ -35,6 +48,7 @@ pub(super) async fn update_own(
     (user, session): (&str, &str),
     data: &UserData,
     password: Option<NewPassword<'_>>,
+    email_change: EmailChange<'_>,
 ) -> ApiResult<Option<UserRow>> {
     let statement = write(concat!(
         "WITH locked AS (
@@ -75,12 +89,27 @@ pub(super) async fn update_own(
     .bind_option(password.map(|password| password.hash))
     .bind_option(password.and_then(|password| password.current_hash));
     let after_update = |row: &Row| -> ApiResult<Vec<Statement>> {
-        let is_updated = column(row, "is_updated")?;
-        Ok(if is_updated { after_change_of_password(user, Some(session)) } else { Vec::new() })
+        let is_updated: bool = column(row, "is_updated")?;
+        if !is_updated {
+            return Ok(Vec::new());
+        }
+        let mut statements = match password {
+            Some(_) => after_change_of_password(user, Some(session)),
+            None => Vec::new(),
+        };
+        match email_change {
+            EmailChange::Keep => {}
+            EmailChange::Cancel => statements.push(cancelling_email_change(user)),
+            EmailChange::Request { email, token } => {
+                statements.push(cancelling_email_change(user));
+                statements.push(storing(token, user, Purpose::ChangeEmail, email));
+            }
+        }
+        Ok(statements)
     };
-    let fetched = match password {
-        Some(_) => database.fetch_with_follow_ups(project, &statement, &after_update).await,
-        None => database.fetch(project, &statement).await,
+    let fetched = match (password, email_change) {
+        (None, EmailChange::Keep) => database.fetch(project, &statement).await,
+        _ => database.fetch_with_follow_ups(project, &statement, &after_update).await,
     };
     let rows = match fetched {
         Err(error) if is_parent_gone(&error) => return Ok(None),

@@ -46,7 +46,7 @@ pub(super) async fn mail_link(
     if !can_mail(state, settings) {
         return Ok(());
     }
-    if let Some(token) = mailed_tokens::create(&state.database, &project.id, user, purpose, email, None).await? {
+    if let Some(token) = mailed_tokens::create(&state.database, &project.id, user, purpose, email).await? {
         mail_token(state, project, settings, purpose, email, &token);
     }
     Ok(())

@@ -63,25 +63,19 @@ pub(super) fn cancelling_email_change(user: &str) -> Statement {
     write("DELETE FROM auth.mailed_tokens WHERE user_id = $1::pg_catalog.uuid AND purpose = 'change_email'").bind(user)
 }
 
-/// Creates a token for an address of a user. Returns `None` if the user was deleted or disabled in the meantime, or if
-/// the given session has ended. Locks the session: another request that is ending it either finishes first, or waits
-/// and then cancels the token.
-pub(super) async fn create(
-    database: &AuthDatabase,
-    project: &str,
-    user: &str,
-    purpose: Purpose,
-    email: &EmailAddress,
-    session: Option<&str>,
-) -> ApiResult<Option<String>> {
-    let token = random_token(PREFIX);
-    let statement = write(
+/// Returns a new token. It is valid once the statement of [`storing`] has run.
+pub(super) fn new_token() -> String {
+    random_token(PREFIX)
+}
+
+/// Returns the statement that stores a token for an address of a user, and returns a row. Stores and returns nothing if
+/// the user was deleted or disabled in the meantime.
+pub(super) fn storing(token: &str, user: &str, purpose: Purpose, email: &EmailAddress) -> Statement {
+    write(
         "INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
          SELECT $1::pg_catalog.bytea, u.id, $3::pg_catalog.text, $4::pg_catalog.text,
              pg_catalog.now() + pg_catalog.make_interval(mins => $5::pg_catalog.int4)
          FROM auth.users u WHERE u.id = $2::pg_catalog.uuid AND u.disabled_at IS NULL
-           AND ($6::pg_catalog.uuid IS NULL OR EXISTS (
-               SELECT FROM auth.sessions s WHERE s.id = $6::pg_catalog.uuid AND s.user_id = u.id FOR KEY SHARE))
          RETURNING true",
     )
     .bind_bytes(&sha256(token.as_bytes()))
@@ -89,8 +83,18 @@ pub(super) async fn create(
     .bind(purpose.as_str())
     .bind(email.as_str())
     .bind(purpose.lifetime_minutes().to_string())
-    .bind_option(session);
-    let rows = match database.fetch(project, &statement).await {
+}
+
+/// Creates a token for an address of a user. Returns `None` if the user was deleted or disabled in the meantime.
+pub(super) async fn create(
+    database: &AuthDatabase,
+    project: &str,
+    user: &str,
+    purpose: Purpose,
+    email: &EmailAddress,
+) -> ApiResult<Option<String>> {
+    let token = new_token();
+    let rows = match database.fetch(project, &storing(&token, user, purpose, email)).await {
         Err(error) if is_parent_gone(&error) => return Ok(None),
         rows => rows?,
     };

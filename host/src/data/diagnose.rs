@@ -14,7 +14,7 @@ use crate::{
 use super::{
     errors,
     execute::Executor,
-    plan::{ColumnRef, GroupRows, InsertGroup, InsertPlan, UpdatePlan, rows_json},
+    plan::{CellValue, ColumnRef, GroupRows, InsertGroup, InsertPlan, UpdatePlan, rows_json},
     project_errors::is_raised,
     render::{MAX_AFFECTED_MARKER, RETURNED_BYTES_MARKER, render_value_check},
     request::{InsertRequest, Row, UpdateRequest},
@@ -54,7 +54,8 @@ pub(super) async fn invalid_insert_value(
 type KeySet<'p> = (Vec<ColumnRef<'p>>, Vec<usize>);
 
 /// Returns the key sets of a group. A row is checked only with its own columns, because a domain may reject the null
-/// of a column that the row omits.
+/// of a column that the row omits. If there are more key sets than columns, returns a set for each column instead, so
+/// that there are fewer checks.
 fn key_sets<'p>(group: &InsertGroup<'p>) -> Vec<KeySet<'p>> {
     let GroupRows::Listed(rows) = &group.rows else {
         return vec![(group.columns.clone(), group.positions.clone())];
@@ -66,12 +67,23 @@ fn key_sets<'p>(group: &InsertGroup<'p>) -> Vec<KeySet<'p>> {
         let has_columns = |(others, _): &&mut KeySet<'p>| {
             others.iter().map(|column| column.ident).eq(columns.iter().map(|column| column.ident))
         };
+        let is_full = key_sets.len() == group.columns.len();
         match key_sets.iter_mut().find(has_columns) {
             Some((_, positions)) => positions.push(*position),
+            None if is_full => return single_columns(group, rows),
             None => key_sets.push((columns, vec![*position])),
         }
     }
     key_sets
+}
+
+/// Returns a set for each column of a group, with the rows that contain the column.
+fn single_columns<'p>(group: &InsertGroup<'p>, rows: &[Vec<Option<CellValue>>]) -> Vec<KeySet<'p>> {
+    let set_of = |(index, column): (usize, &ColumnRef<'p>)| {
+        let sent = rows.iter().zip(&group.positions).filter(|(values, _)| values[index].is_some());
+        (vec![*column], sent.map(|(_, position)| *position).collect())
+    };
+    group.columns.iter().enumerate().map(set_of).collect()
 }
 
 /// Returns the error for the invalid value that made an update fail. `None` if the update failed for another reason, or

@@ -21,7 +21,10 @@ use super::{
     project_errors::{Audience, is_raised, raised, rule_failed},
     render::{MAX_AFFECTED_MARKER, Origin, RETURNED_BYTES_MARKER},
     schema::{Column, RefreshReason, Schema, TypeClass},
-    violations::{constraint_violation, does_not_fit, not_null_violation, partition_violation},
+    violations::{
+        computed_column, constraint_violation, does_not_fit, not_null_violation, partition_violation,
+        unsupported_constraint,
+    },
 };
 
 /// The facts about a failed statement from which its error is built.
@@ -182,6 +185,9 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
         }
         "42501" => permission_denied(error, table),
         "55000" if error.message().ends_with("has not been populated") => unpopulated_view(error, context),
+        "55000" if error.message().starts_with("ON CONFLICT does not support deferrable") => {
+            unsupported_constraint(error, context)
+        }
         "55000" => {
             ApiError::new(Code::Unprocessable, format!("`{table}` is not in a state that allows this operation."))
         }
@@ -190,8 +196,10 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
             ApiError::invalid("A filter or `order` does not support the type of its column.")
                 .with_details(json!({ "sqlState": code }))
         }
-        "0A000" => ApiError::new(Code::Unprocessable, "Postgres does not support this on this table or view.")
-            .with_details(json!({ "sqlState": code })),
+        "0A000" => computed_column(error, context).unwrap_or_else(|| {
+            ApiError::new(Code::Unprocessable, "Postgres does not support this on this table or view.")
+                .with_details(json!({ "sqlState": code }))
+        }),
         _ if code.starts_with("54") => ApiError::new(Code::Unprocessable, "The request exceeds a limit of Postgres.")
             .with_hint("Use fewer filters, columns or rows."),
         // The table or a column changed after the request was planned, and again after it was planned with a newer

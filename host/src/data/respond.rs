@@ -13,7 +13,7 @@ use super::{
     columns::{count_column, json_column},
     json_rows,
     json_values::InvalidValue,
-    plan::{ChangePlan, Conflict, InsertGroup, InsertPlan, ReadPlan, WriteOutput},
+    plan::{ChangePlan, InsertGroup, InsertPlan, ReadPlan, WriteOutput},
     read_rows::Page,
     render::{MAX_RETURNED_ROWS, ResultShape, change_result_shape, insert_result_shape},
 };
@@ -100,7 +100,7 @@ pub(super) fn insert_response(
         (ResultShape::RowPerWrite, WriteOutput::Rows(_)) => (Cow::Owned(row_array(rows)?), rows.len() as u64),
         (ResultShape::ArrayPerGroup, _) => {
             let row = rows.first().context("an insert returned no row")?;
-            rows_in_request_order(&plan.groups, plan.conflict.as_ref(), row)?
+            rows_in_request_order(&plan.groups, row)?
         }
     };
     let is_unreadable = matches!(plan.output, WriteOutput::Count { unreadable: true });
@@ -109,15 +109,12 @@ pub(super) fn insert_response(
 }
 
 /// Merges the arrays of the groups. Returns the rows, in the order of the request if it is known, and their number.
-fn rows_in_request_order<'r>(
-    groups: &[InsertGroup<'_>],
-    conflict: Option<&Conflict<'_>>,
-    row: &'r Row,
-) -> anyhow::Result<(Cow<'r, str>, u64)> {
+fn rows_in_request_order<'r>(groups: &[InsertGroup<'_>], row: &'r Row) -> anyhow::Result<(Cow<'r, str>, u64)> {
     let mut arrays = Vec::with_capacity(groups.len());
     let mut total = 0;
-    // A conflict or a trigger may have skipped rows. Then the position of a returned row in the request is unknown.
-    let mut complete = conflict.is_none();
+    // A group returns its rows in the order in which it wrote them. If `DO NOTHING` or a trigger skipped some of them,
+    // the positions of the others in the request are unknown.
+    let mut complete = true;
     for (number, group) in groups.iter().enumerate() {
         let array = json_column(row, 2 * number)?.unwrap_or("[]");
         let count = count_column(row, 2 * number + 1)?;

@@ -1,4 +1,5 @@
-//! Errors for rows that a constraint of their table rejects.
+//! Errors for rows that a constraint of their table rejects, and for constraints and columns that a write does not
+//! support.
 
 use serde_json::json;
 use tokio_postgres::error::DbError as PostgresError;
@@ -40,6 +41,44 @@ pub(super) fn constraint_violation(
     };
     ApiError::new(code, format!("{message}: constraint `{constraint}`{column_list}."))
         .with_details(json!({ "constraint": constraint, "columns": columns }))
+}
+
+/// Returns the error for an upsert with `ignore` and without `onConflict` on a table with a deferrable constraint.
+pub(super) fn deferrable_constraint(table: &Table, constraint: &str) -> ApiError {
+    let targets = table.conflict_targets();
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    ApiError::invalid(format!(
+        "`resolution=ignore` without `onConflict` can't be used on `{}`, because its constraint `{constraint}` is \
+         deferrable. Supported: {}.",
+        table.name,
+        name_list(&targets)
+    ))
+}
+
+/// Returns the error for a deferrable constraint that the schema does not contain: an exclusion constraint, or a
+/// constraint of hidden columns, of a partition or of a view's table.
+pub(super) fn unsupported_constraint(error: &PostgresError, context: &StatementContext<'_>) -> ApiError {
+    let is_shown = violated_table(error, context.schema).is_some() || context.audience == Audience::Owner;
+    match (context.schema.table(context.table), error.constraint().filter(|_| is_shown)) {
+        (Some(table), Some(constraint)) => deferrable_constraint(table, constraint),
+        _ => ApiError::invalid(format!(
+            "`resolution=ignore` without `onConflict` can't be used on `{}`, because it has a deferrable constraint.",
+            context.table
+        )),
+    }
+}
+
+/// Returns the error for a column that a view computes. Returns `None` for other errors, and if the column belongs to a
+/// view below the one that the request names.
+pub(super) fn computed_column(error: &PostgresError, context: &StatementContext<'_>) -> Option<ApiError> {
+    let view = context.schema.table(context.table)?;
+    let is_named = |name: &str| {
+        let end = format!(" column \"{name}\" of view \"{}\"", view.name);
+        error.message().starts_with("cannot ") && error.message().ends_with(&end)
+    };
+    let column = view.columns.iter().find(|column| is_named(&column.name))?;
+    let message = format!("Column `{}` can't be set: it is computed by the view. Omit it.", column.name);
+    Some(ApiError::new(Code::InvalidValue, message))
 }
 
 /// Returns the error for a row that no partition accepts, or that does not belong to the partition it is written to.

@@ -70,11 +70,11 @@ fn kind_of_v6(address: Ipv6Addr) -> AddressKind {
         | [0x3ffe, ..] => Unusable,
         // Unique local; link-local; site-local (deprecated).
         [0xfc00..=0xfdff, ..] | [0xfe80..=0xfeff, ..] => Private,
+        // Global unicast is this eighth of the address space. The rest is multicast or unassigned.
+        [0..=0x1fff | 0x4000..=0xffff, ..] => Unusable,
         // ISATAP (RFC 5214) in any network.
         [.., 0x0000 | 0x0200, 0x5efe, a, b] => kind_of_v4(embedded(a, b)),
-        // Global unicast is this eighth of the address space. The rest is multicast or unassigned.
-        [0x2000..=0x3fff, ..] => Public,
-        _ => Unusable,
+        _ => Public,
     }
 }
 
@@ -117,6 +117,7 @@ mod tests {
             "::ffff:8.8.8.8",
             "64:ff9b::8.8.8.8",
             "2002:0808:0808::1",
+            "2606:4700::5efe:8.8.8.8",
         ] {
             check(public, Public);
         }
@@ -192,6 +193,8 @@ mod tests {
             "192.88.99.1",
             "::",
             "ff02::1",
+            "ff0e::5efe:8.8.8.8",
+            "4000::200:5efe:8.8.8.8",
             "2001:db8::1",
             "3fff::1",
             "3fff:fff::1",

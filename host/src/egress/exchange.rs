@@ -264,10 +264,14 @@ impl Egress {
             .map_err(|error| EgressError::Unreachable { host: host(), reason: reason_of(&error) })?;
         let mut request = client.request(hop.method.clone(), hop.url.clone()).headers(hop.headers.clone());
         match &hop.body {
-            Some(HopBody::Bytes(bytes)) => request = request.body(bytes.clone()),
+            Some(HopBody::Bytes(bytes)) if !bytes.is_empty() => request = request.body(bytes.clone()),
             // The upload is present in the first hop. Later hops have no streamed body.
             Some(HopBody::Stream) => request = request.body(upload.take().map(reqwest::Body::wrap).unwrap_or_default()),
-            None => {}
+            // RFC 9110, section 8.6: these methods have the header even without a body. The client does not send it.
+            Some(HopBody::Bytes(_)) | None if matches!(hop.method, Method::POST | Method::PUT | Method::PATCH) => {
+                request = request.header(header::CONTENT_LENGTH, header::HeaderValue::from_static("0"));
+            }
+            Some(HopBody::Bytes(_)) | None => {}
         }
         request.send().await.map_err(|error| {
             let reason = reason_of(&error);

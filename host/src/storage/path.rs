@@ -112,8 +112,7 @@ impl ObjectPath {
 /// Returns the key prefix of a listing, `<bucket>/<prefix>`.
 ///
 /// # Errors
-/// Returns `invalid_path` if `prefix` is invalid. It may end in the middle of a segment or with a slash, but not with
-/// the segment `..`.
+/// Returns `invalid_path` if `prefix` is invalid. It may end in the middle of a segment or with a slash.
 pub(super) fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, ApiError> {
     if !prefix.is_empty() {
         check(prefix, Shape::Prefix).and_then(|()| check_length(bucket, prefix)).map_err(invalid_path)?;
@@ -219,8 +218,8 @@ fn check_plain(path: &str, shape: Shape) -> Result<(), &'static str> {
     let mut first = true;
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
-        // A prefix `notes/` or `notes/.` can still continue as `notes/.profile`.
-        if !(last && shape == Shape::Prefix && segment != "..") {
+        // A prefix `notes/`, `notes/.` or `notes/..` can still continue as `notes/..profile`.
+        if !(last && shape == Shape::Prefix) {
             match segment {
                 "" if last => return Err("ends with a slash"),
                 "" => return Err("contains an empty segment (two slashes in a row)"),
@@ -385,10 +384,20 @@ mod tests {
 
     #[test]
     fn list_prefixes_are_validated() {
-        for prefix in ["", "notes", "notes/", "notes/x.p", "notes/.", "a b/", "proj-abcdefgh", "proj-abcdefgh-2/"] {
+        for prefix in ["", "notes", "notes/", "notes/x.p", "a b/", "proj-abcdefgh", "proj-abcdefgh-2/"] {
             assert_eq!(list_prefix(&uploads(), prefix).unwrap(), format!("uploads/{prefix}"));
         }
-        for prefix in ["/", "/a", "a//", "a//b", "../", "..", "a/../b", "a\\", "%2e%2e/", "a\0", "proj-abcdefgh/"] {
+        for prefix in ["/", "/a", "a//", "a//b", "a\\", "a\0", "proj-abcdefgh/"] {
+            assert!(list_prefix(&uploads(), prefix).is_err(), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn list_prefix_may_end_in_dots_that_an_object_name_can_begin_with() {
+        for prefix in [".", "..", "...", "notes/.", "notes/..", "..a/..", "%2e%2e", "notes/%2e."] {
+            assert_eq!(list_prefix(&uploads(), prefix).unwrap(), format!("uploads/{prefix}"));
+        }
+        for prefix in ["./", "../", "../a", "a/../", "a/./", "a/../b", "a/../..", "%2e%2e/", "..%2f", "..%2f.."] {
             assert!(list_prefix(&uploads(), prefix).is_err(), "{prefix}");
         }
     }

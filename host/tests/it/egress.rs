@@ -91,6 +91,29 @@ async fn request_arrives_unchanged() {
 }
 
 #[tokio::test]
+async fn request_without_a_body_has_the_length_0_if_its_method_expects_a_body() {
+    let server = WebServer::start(|_| WebResponse::status(200)).await;
+    let egress = egress(&server.entry());
+    for (method, expected) in [
+        ("POST", Some("0")),
+        ("PUT", Some("0")),
+        ("PATCH", Some("0")),
+        ("GET", None),
+        ("HEAD", None),
+        ("DELETE", None),
+        ("OPTIONS", None),
+    ] {
+        for body in [None, Some(EgressBody("".into()))] {
+            let request = EgressRequest { method: method.into(), body, ..get(&server.url("/")) };
+            assert_eq!(send(&egress, request).await.unwrap().status, 200, "{method}");
+            let received = server.next().await;
+            assert_eq!((received.method.as_str(), received.header("content-length")), (method, expected));
+            assert_eq!(received.header("transfer-encoding"), None, "{method}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn request_outside_allowlist_or_scope_is_not_sent() {
     let server = WebServer::start(|_| WebResponse::status(200)).await;
     let (url, port) = (server.url("/"), server.address.port());

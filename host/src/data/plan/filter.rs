@@ -52,7 +52,7 @@ pub(super) fn plan_filter<'p>(table: &'p Table, filter: &'p Filter, column: &str
         }
         Ok(Test::Compare { operator, cast: to_column, value: comparison_value(filter, column)? })
     };
-    let pattern = |operator| match class {
+    let pattern = |operator: SqlOperator| match class {
         TypeClass::Text if ends_in_escape(&filter.value) => Err(ApiError::new(
             Code::InvalidValue,
             format!(
@@ -62,7 +62,14 @@ pub(super) fn plan_filter<'p>(table: &'p Table, filter: &'p Filter, column: &str
                 column.column.name
             ),
         )),
-        TypeClass::Text => Ok(Test::Compare { operator, cast: Cast::Text, value: filter.value.clone() }),
+        TypeClass::Text => match &column.column.nondeterministic_collation {
+            Some(collation) if operator != SqlOperator::Like || !column.column.supports_like => {
+                let reason =
+                    format!("its collation `{collation}` is not deterministic, so Postgres can't match patterns");
+                Err(unsupported(filter, column, &reason))
+            }
+            _ => Ok(Test::Compare { operator, cast: Cast::Text, value: filter.value.clone() }),
+        },
         _ => Err(unsupported(filter, column, "it requires a text column")),
     };
     let test = match filter.operator {

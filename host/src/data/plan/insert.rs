@@ -10,6 +10,7 @@ use crate::{
         message::{name_list, shortened},
         request::{InsertRequest, Resolution, Returning, Row},
         schema::{Schema, Table},
+        violations,
     },
     error::{ApiError, ApiResult, Code},
 };
@@ -21,9 +22,6 @@ use super::{
     write::{cell_value, plan_output, unsupported_write, writable_column},
 };
 
-/// Maximum number of different sets of keys in the rows of one request.
-const MAX_KEY_SETS: usize = 50;
-
 /// Maximum number of values in a group of [`GroupRows::Listed`], including those of omitted columns. Less than
 /// Postgres's limit on parameters.
 const MAX_LISTED_VALUES: usize = 50_000;
@@ -31,9 +29,8 @@ const MAX_LISTED_VALUES: usize = 50_000;
 /// Number of values that a [`CellValue::Json`] counts as, because Postgres plans a subquery for it.
 const LISTED_JSON_VALUE: usize = 30;
 
-/// Maximum number of runs of consecutive rows with the same keys for which each run is a group of its own. Postgres
-/// plans a subquery for each group.
-const MAX_RUNS: usize = 200;
+/// Maximum number of groups of a request whose rows have different keys. Postgres plans a subquery for each group.
+const MAX_GROUPS: usize = 200;
 
 /// Plans an insert.
 ///
@@ -70,6 +67,9 @@ pub fn plan_insert<'p>(
 /// exceptions: there are too many values to list, or the request is an upsert that merges. A merge updates only the
 /// columns sent, so it needs a group for each set of keys. In both cases, each run of consecutive rows with the same
 /// keys is a group. If there are too many runs, all rows with the same keys are one group.
+///
+/// # Errors
+/// Returns `invalid_request` if there are also too many sets of keys.
 fn plan_groups<'p>(table: &'p Table, request: &'p InsertRequest<'_>) -> ApiResult<Vec<InsertGroup<'p>>> {
     let key_sets = key_sets(table, &request.rows)?;
     if key_sets.len() == 1 {
@@ -80,7 +80,16 @@ fn plan_groups<'p>(table: &'p Table, request: &'p InsertRequest<'_>) -> ApiResul
     {
         return Ok(vec![group]);
     }
-    let groups = runs(&key_sets, request.rows.len()).unwrap_or(key_sets);
+    let groups = match runs(&key_sets, request.rows.len()) {
+        Some(runs) => runs,
+        None if key_sets.len() <= MAX_GROUPS => key_sets,
+        None => {
+            return Err(ApiError::invalid(format!(
+                "The rows contain more than {MAX_GROUPS} different sets of keys. This is supported neither by an upsert \
+                 with `merge` nor for more than {MAX_LISTED_VALUES} values. Send the rows in several requests."
+            )));
+        }
+    };
     groups.into_iter().map(|key_set| plan_group(table, request, key_set, false)).collect()
 }
 
@@ -148,7 +157,7 @@ fn listed_group<'p>(table: &'p Table, rows: &[Row<'_>], key_sets: &[KeySet]) -> 
 }
 
 /// Splits the rows into runs of consecutive rows with the same keys. Returns `None` if there are more than
-/// [`MAX_RUNS`].
+/// [`MAX_GROUPS`].
 fn runs(key_sets: &[KeySet], row_count: usize) -> Option<Vec<KeySet>> {
     let mut set_of_row = vec![0; row_count];
     for (number, key_set) in key_sets.iter().enumerate() {
@@ -158,7 +167,7 @@ fn runs(key_sets: &[KeySet], row_count: usize) -> Option<Vec<KeySet>> {
     }
     let mut runs: Vec<KeySet> = Vec::new();
     for run in set_of_row.chunk_by(|left, right| left == right) {
-        if runs.len() == MAX_RUNS {
+        if runs.len() == MAX_GROUPS {
             return None;
         }
         let start = runs.last().and_then(|run| run.positions.last()).map_or(0, |last| last + 1);
@@ -171,6 +180,7 @@ fn runs(key_sets: &[KeySet], row_count: usize) -> Option<Vec<KeySet>> {
 /// Returns the key sets in the order of their first row.
 fn key_sets(table: &Table, rows: &[Row<'_>]) -> ApiResult<Vec<KeySet>> {
     let mut key_sets: Vec<KeySet> = Vec::new();
+    let mut indexes: HashMap<Vec<usize>, usize> = HashMap::new();
     // Consecutive rows mostly have the same keys, so the previous row's set is tried first.
     let mut previous: Option<(&Row<'_>, usize)> = None;
     for (position, row) in rows.iter().enumerate() {
@@ -178,17 +188,13 @@ fn key_sets(table: &Table, rows: &[Row<'_>]) -> ApiResult<Vec<KeySet>> {
             Some((previous_row, index)) if have_same_keys(previous_row, row) => index,
             _ => {
                 let columns = row_columns(table, row)?;
-                match key_sets.iter().position(|set| set.columns == columns) {
-                    Some(index) => index,
-                    None if key_sets.len() == MAX_KEY_SETS => {
-                        return Err(ApiError::invalid(format!(
-                            "The rows contain more than {MAX_KEY_SETS} different sets of keys. Send them in several \
-                             requests."
-                        )));
-                    }
+                match indexes.get(&columns) {
+                    Some(index) => *index,
                     None => {
+                        let index = key_sets.len();
+                        indexes.insert(columns.clone(), index);
                         key_sets.push(KeySet { columns, positions: Vec::new() });
-                        key_sets.len() - 1
+                        index
                     }
                 }
             }
@@ -276,7 +282,10 @@ fn plan_conflict<'p>(
     if request.on_conflict.is_empty() {
         return match request.resolution {
             None => Ok(None),
-            Some(Resolution::Ignore) => Ok(Some(Conflict { columns: Vec::new(), resolution: Resolution::Ignore })),
+            Some(Resolution::Ignore) => match table.unique_keys.iter().find(|key| key.deferrable) {
+                Some(key) => Err(violations::deferrable_constraint(table, &key.name)),
+                None => Ok(Some(Conflict { columns: Vec::new(), resolution: Resolution::Ignore })),
+            },
             Some(Resolution::Merge) => {
                 let primary = table.primary_key().filter(|key| !key.deferrable);
                 let primary = primary.ok_or_else(|| {
@@ -296,18 +305,13 @@ fn plan_conflict<'p>(
     let same_columns =
         |columns: &[usize]| columns.len() == target.len() && columns.iter().all(|column| target.contains(column));
     let Some(key) = table.unique_keys.iter().find(|key| !key.deferrable && same_columns(&key.columns)) else {
-        let keys: Vec<String> = table
-            .unique_keys
-            .iter()
-            .filter(|key| !key.deferrable)
-            .map(|key| format!("onConflict={}", table.column_names(&key.columns).join(",")))
-            .collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let targets = table.conflict_targets();
+        let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
         return Err(ApiError::invalid(format!(
             "`onConflict={}` is not a unique key of `{}` that an upsert can use. Supported: {}.",
             shortened(&request.on_conflict.join(",")),
             table.name,
-            name_list(&keys)
+            name_list(&targets)
         )));
     };
     match request.resolution.unwrap_or(Resolution::Merge) {

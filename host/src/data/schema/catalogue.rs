@@ -11,10 +11,15 @@ use super::{
     types::{CatalogueType, Types},
 };
 
+/// First version of Postgres that supports `LIKE`, but not `ILIKE`, on columns with a nondeterministic collation.
+const LIKE_WITH_ANY_COLLATION: u32 = 180_000;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Catalogue {
     version: String,
+    /// Version of Postgres, for example 180001.
+    server_version: u32,
     types: Vec<CatalogueType>,
     tables: Vec<CatalogueTable>,
     columns: Vec<CatalogueColumn>,
@@ -55,8 +60,9 @@ struct CatalogueColumn {
     has_default: bool,
     identity: String,
     generated: String,
-    /// Whether the column's collation is deterministic: strings that compare as equal have the same bytes.
-    deterministic: bool,
+    /// Name of the column's collation if it is not deterministic: strings that compare as equal can have different
+    /// bytes.
+    nondeterministic_collation: Option<String>,
     select: bool,
     insert: bool,
     update: bool,
@@ -88,6 +94,7 @@ struct CatalogueForeignKey {
 pub(in crate::data) fn from_catalogue_json(json: &str) -> anyhow::Result<Schema> {
     let catalogue: Catalogue = serde_json::from_str(json).context("load.sql returned an unexpected format")?;
     let types = Types::new(catalogue.types);
+    let like_with_any_collation = catalogue.server_version >= LIKE_WITH_ANY_COLLATION;
     let mut tables: HashMap<u32, (Table, bool)> = catalogue
         .tables
         .into_iter()
@@ -106,7 +113,9 @@ pub(in crate::data) fn from_catalogue_json(json: &str) -> anyhow::Result<Schema>
         }
         *privileged = true;
         positions.insert((column.table, column.number), table.columns.len());
-        table.columns.push(visible_column(column, &types)?);
+        let mut column = visible_column(column, &types)?;
+        column.supports_like |= like_with_any_collation;
+        table.columns.push(column);
     }
     tables.retain(|_, (_, privileged)| *privileged);
     let visible = |table: u32, numbers: &[i16]| -> Option<Vec<usize>> {
@@ -197,7 +206,9 @@ fn visible_column(column: CatalogueColumn, types: &Types) -> anyhow::Result<Colu
         result_form: types.result_form(base_type),
         json_scalar: types.is_json_scalar(base_type),
         has_text_cast: types.has_text_cast(base_type),
-        exact: types.is_exact(base_type, column.deterministic),
+        exact: types.is_exact(base_type, column.nondeterministic_collation.is_none()),
+        supports_like: column.nondeterministic_collation.is_none(),
+        nondeterministic_collation: column.nondeterministic_collation,
         json_input: types.json_input(base_type)?,
         operators: types.operators(base_type),
         comparable: types.comparable(base_type)?,
@@ -229,11 +240,12 @@ mod tests {
         let types: Vec<Value> = composites.chain([data_type(1000, "b", json!([]))]).collect();
         let column = |number: u32, type_oid: u32| {
             json!({ "table": 1, "number": number, "name": format!("c{number}"), "type": type_oid, "dataType": "t",
-                "notNull": false, "hasDefault": false, "identity": "", "generated": "", "deterministic": true,
+                "notNull": false, "hasDefault": false, "identity": "", "generated": "",
                 "select": true, "insert": true, "update": true })
         };
-        let catalogue = json!({ "version": "1", "types": types, "keys": [], "foreignKeys": [], "unusableSchemas": [],
-            "lacksPrivileges": false, "columns": [column(1, 6000), column(2, 1063), column(3, 1064)],
+        let catalogue = json!({ "version": "1", "serverVersion": 150000, "types": types, "keys": [], "foreignKeys": [],
+            "unusableSchemas": [], "lacksPrivileges": false,
+            "columns": [column(1, 6000), column(2, 1063), column(3, 1064)],
             "tables": [{ "oid": 1, "name": "a", "kind": "r", "writes": 28, "select": true, "insert": true,
                 "update": true, "delete": true, "readsRunCode": false, "writesRunCode": false }] });
         let schema = from_catalogue_json(&catalogue.to_string()).unwrap();
@@ -245,7 +257,8 @@ mod tests {
     #[test]
     fn keys_of_hidden_columns_are_omitted() {
         let schema = from_catalogue_json(
-            r#"{"version":"1","types":[{"oid":20,"name":"pg_catalog.int8","builtin":"int8","jsonCast":false,
+            r#"{"version":"1","serverVersion":150000,
+              "types":[{"oid":20,"name":"pg_catalog.int8","builtin":"int8","jsonCast":false,
                 "textCast":false,
                 "ordered":true,"operators":{},"attributes":[],"kind":"b",
                 "category":"N","base":0,"notNull":false,"hasDefault":false,"element":0,"range":0,"subtype":0},
@@ -258,9 +271,9 @@ mod tests {
                  "delete":false,"readsRunCode":false,"writesRunCode":true}],
               "columns":[{"table":1,"number":1,"name":"id","type":20,"dataType":"bigint",
                 "notNull":true,"hasDefault":false,
-                "identity":"a","generated":"","deterministic":true,"select":false,"insert":false,"update":false},
+                "identity":"a","generated":"","select":false,"insert":false,"update":false},
                {"table":1,"number":3,"name":"v","type":99,"dataType":"\"Odd\"","notNull":false,"hasDefault":false,
-                "identity":"","generated":"","deterministic":true,"select":true,"insert":false,"update":false}],
+                "identity":"","generated":"","select":true,"insert":false,"update":false}],
               "keys":[{"table":1,"name":"a_pkey","columns":[1],"primary":true,"deferrable":false,
                 "identifies":true},
                       {"table":1,"name":"a_v_key","columns":[3],"primary":false,"deferrable":false,

@@ -22,8 +22,8 @@ WITH RECURSIVE rel AS MATERIALIZED (
 ), att AS MATERIALIZED (
     SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity,
            a.attgenerated,
-           coalesce((SELECT k.collisdeterministic FROM pg_catalog.pg_collation k WHERE k.oid = a.attcollation), true)
-               AS deterministic,
+           (SELECT k.collname FROM pg_catalog.pg_collation k
+            WHERE k.oid = a.attcollation AND NOT k.collisdeterministic) AS nondeterministic_collation,
            r.can_select OR pg_catalog.has_column_privilege($1::name, a.attrelid, a.attnum, 'SELECT') AS can_select,
            r.can_insert OR pg_catalog.has_column_privilege($1::name, a.attrelid, a.attnum, 'INSERT') AS can_insert,
            r.can_update OR pg_catalog.has_column_privilege($1::name, a.attrelid, a.attnum, 'UPDATE') AS can_update
@@ -84,6 +84,7 @@ WITH RECURSIVE rel AS MATERIALIZED (
 ), /*project_code*/
 SELECT pg_catalog.json_build_object(
     'version', /*fingerprint*/,
+    'serverVersion', pg_catalog.current_setting('server_version_num')::int4,
     'types', (
         SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
             'oid', t.oid::int8,
@@ -131,7 +132,7 @@ SELECT pg_catalog.json_build_object(
             'table', a.attrelid::int8, 'number', a.attnum, 'name', a.attname,
             'type', a.atttypid::int8, 'dataType', pg_catalog.format_type(a.atttypid, a.atttypmod),
             'notNull', a.attnotnull, 'hasDefault', a.atthasdef, 'identity', a.attidentity, 'generated', a.attgenerated,
-            'deterministic', a.deterministic,
+            'nondeterministicCollation', a.nondeterministic_collation,
             'select', a.can_select, 'insert', a.can_insert, 'update', a.can_update) ORDER BY a.attrelid, a.attnum),
             '[]')
         FROM att a),
@@ -148,7 +149,7 @@ SELECT pg_catalog.json_build_object(
                 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
                 JOIN pg_catalog.pg_opclass c ON c.oid = x.class
                 JOIN pg_catalog.pg_attribute own ON own.attrelid = a.attrelid AND own.attnum = a.attnum
-                WHERE (NOT a.deterministic AND x.coll <> own.attcollation)
+                WHERE (a.nondeterministic_collation IS NOT NULL AND x.coll <> own.attcollation)
                    OR (c.opcintype <> coalesce(nullif(t.typbasetype, '0'::pg_catalog.oid), t.oid) AND EXISTS (
                         SELECT FROM class d
                         WHERE d.method = 'btree'

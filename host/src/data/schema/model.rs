@@ -85,6 +85,10 @@ pub struct Column {
     pub has_text_cast: bool,
     /// Whether equal values are the same value. `citext` and `numeric` are examples of the opposite.
     pub exact: bool,
+    /// Name of the column's collation if it is not deterministic: it treats some different strings as equal.
+    pub nondeterministic_collation: Option<String>,
+    /// Whether `LIKE` supports the column's collation. `ILIKE` supports no nondeterministic collation.
+    pub supports_like: bool,
     pub json_input: JsonInput,
     pub comparable: Comparable,
     pub not_null: bool,
@@ -244,6 +248,15 @@ impl Table {
     pub fn key_column_names(&self, constraint: &str) -> Option<Vec<&str>> {
         let key = self.unique_keys.iter().find(|key| key.name == constraint)?;
         Some(self.column_names(&key.columns))
+    }
+
+    /// Returns the parameters `onConflict` that an upsert can use: one for each unique key that is not deferrable.
+    pub fn conflict_targets(&self) -> Vec<String> {
+        self.unique_keys
+            .iter()
+            .filter(|key| !key.deferrable)
+            .map(|key| format!("onConflict={}", self.column_names(&key.columns).join(",")))
+            .collect()
     }
 
     pub fn column_names(&self, positions: &[usize]) -> Vec<&str> {

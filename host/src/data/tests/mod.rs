@@ -105,18 +105,20 @@ fn build_schema() -> Schema {
             columns.push(
                 json!({ "table": table, "number": number + 1, "name": name, "type": type_oid, "dataType": data_type,
                 "notNull": has_flag('!'), "hasDefault": has_flag('d'), "identity": if has_flag('a') { "a" } else { "" },
-                "generated": if has_flag('g') { "s" } else { "" }, "deterministic": true,
+                "generated": if has_flag('g') { "s" } else { "" },
                 "select": !has_flag('-'), "insert": !has_flag('r'), "update": !has_flag('r') }),
             );
         }
     }
     let catalogue = json!({
-        "version": "1", "types": types, "tables": tables, "columns": columns,
+        "version": "1", "serverVersion": 150_000, "types": types, "tables": tables, "columns": columns,
         "keys": [
             key(0, "authors_pkey", &[1], true), key(0, "authors_name_key", &[2], false),
             key(1, "books_pkey", &[1], true), key(1, "books_code_key", &[12], false),
             key(4, "cities_pkey", &[1, 2], true), key(6, "profiles_pkey", &[1], true),
             key(8, "users_pkey", &[2, 1], true), key(8, "users_email_key", &[1], false),
+            { "table": 10, "name": "rooms_area_key", "columns": [1], "primary": false, "deferrable": true,
+                "identifies": false },
         ],
         "foreignKeys": [
             reference("books_author_id_fkey", 1, &[2], 0, &[1]), reference("books_editor_id_fkey", 1, &[3], 0, &[1]),

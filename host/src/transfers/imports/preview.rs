@@ -154,6 +154,7 @@ mod tests {
             category: category.to_owned(),
             is_json: false,
             is_hstore: false,
+            is_exact: false,
             is_generated: false,
             is_always_identity: false,
             default: None,

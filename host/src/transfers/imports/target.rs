@@ -38,6 +38,8 @@ pub(super) struct Column {
     pub(super) is_json: bool,
     /// Whether it is `hstore`. Postgres converts `hstore` to JSON, but not JSON to `hstore`.
     pub(super) is_hstore: bool,
+    /// Whether equal values are always the same value. Equal values of other types may be written in several ways.
+    pub(super) is_exact: bool,
     pub(super) is_generated: bool,
     /// Whether it is an identity that is `ALWAYS` generated.
     pub(super) is_always_identity: bool,

@@ -10,6 +10,10 @@ SELECT json_build_object(
             'isHstore', EXISTS (
                 SELECT FROM pg_type b JOIN pg_cast k ON k.castsource = b.oid AND k.casttarget = 'json'::regtype
                 WHERE b.oid = ANY (base.oids) AND b.typname = 'hstore' AND b.typtype = 'b'),
+            'isExact', t.typtype = 'e' OR (
+                '{bool,bytea,date,int2,int4,int8,macaddr,name,oid,text,time,timestamp,timestamptz,uuid,varchar}'
+                    ::regtype[]::oid[] && base.oids
+                AND coalesce((SELECT k.collisdeterministic FROM pg_collation k WHERE k.oid = a.attcollation), true)),
             'isGenerated', a.attgenerated <> '',
             'isAlwaysIdentity', a.attidentity = 'a',
             'default', CASE

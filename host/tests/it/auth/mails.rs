@@ -241,6 +241,28 @@ async fn new_password_cancels_a_change_of_the_address_in_its_own_transaction() {
     assert_eq!(log_in(&project, "ada@example.com", "another long one").await.0, StatusCode::OK);
 }
 
+#[tokio::test]
+async fn change_of_the_address_that_fails_changes_nothing_else() {
+    let (_app, project, _mails) = start("Failed address").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let (status, body) = client.patch("/v1/auth/me", json!({ "email": "first@example.com" })).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    // No further token can be stored.
+    let refuse = "ALTER TABLE auth.mailed_tokens ADD CHECK (purpose <> 'change_email') NOT VALID";
+    super::execute(&project, refuse).await;
+    let password = json!({ "password": "another long one", "currentPassword": PASSWORD });
+    for other in [json!({}), password] {
+        let mut request = json!({ "email": "second@example.com", "data": { "name": "Ada" } });
+        request.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+        let (status, body) = client.patch("/v1/auth/me", request).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{body}");
+        assert_eq!(client.get("/v1/auth/me").await.1["user"]["data"], json!({}));
+        let addresses = "SELECT string_agg(email, ',') FROM auth.mailed_tokens WHERE purpose = 'change_email'";
+        assert_eq!(query::<String>(&project, addresses).await, "first@example.com");
+    }
+    assert_eq!(log_in(&project, "ada@example.com", PASSWORD).await.0, StatusCode::OK);
+}
+
 /// Requests a change of the address, and returns the token that confirms it.
 async fn change_address(client: &Client, mails: &MailServer, email: &str) -> String {
     let (status, body) = client.patch("/v1/auth/me", json!({ "email": email })).await;

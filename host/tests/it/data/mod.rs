@@ -19,4 +19,5 @@ pub mod sessions;
 pub mod shared_writes;
 pub mod type_changes;
 pub mod types;
+pub mod unsupported;
 pub mod writes;

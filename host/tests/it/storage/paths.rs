@@ -213,10 +213,35 @@ async fn unknown_parameters_are_rejected_by_storage_routes() {
 async fn invalid_prefixes_are_rejected() {
     let app = TestApp::start().await;
     let project = app.create_project("prefixes").await;
-    for prefix in ["/", "../", "..", "a/../", "a//", "a\\", "%2e%2e/", "a\0"] {
+    for prefix in ["/", "../", "a/../", "../..", "./a", "a//", "a\\", "%2e%2e/", "a\0"] {
         let (status, error) =
             project.secret().get(&path_of("list", &[("bucket", "uploads"), ("prefix", prefix)])).await;
         assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{prefix:?}");
+    }
+}
+
+#[tokio::test]
+async fn prefix_may_end_in_dots_that_an_object_name_begins_with() {
+    let app = TestApp::start().await;
+    let project = app.create_project("dots").await;
+    for path in ["..a", ".b", "n/..c", "n/d"] {
+        project.secret().upload(path, "x").await;
+    }
+    let objects = project.path("/buckets/uploads/objects");
+    for (prefix, expected) in [
+        ("..", vec!["..a"]),
+        (".", vec!["..a", ".b"]),
+        ("n/..", vec!["n/..c"]),
+        ("n/.", vec!["n/..c"]),
+        ("...", Vec::new()),
+    ] {
+        let public = project.secret().get(&path_of("list", &[("bucket", "uploads"), ("prefix", prefix)])).await;
+        for (status, page) in [public, app.admin().get(&format!("{objects}?prefix={prefix}")).await] {
+            assert_eq!(status, StatusCode::OK, "{prefix}: {page}");
+            let listed: Vec<_> =
+                page["items"].as_array().unwrap().iter().map(|item| item["path"].as_str().unwrap()).collect();
+            assert_eq!(listed, expected, "{prefix}");
+        }
     }
 }
 

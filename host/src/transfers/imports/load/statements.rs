@@ -270,11 +270,15 @@ fn is_inserted(target: &Target, plan: &Plan) -> (String, String) {
 
 /// Returns the action of an upsert for a row that exists. An identity that is always generated can't be changed.
 fn conflict_action(plan: &Plan, columns: &[Source<'_>]) -> String {
-    let changeable = columns.iter().map(|source| source.column).filter(|column| !column.is_always_identity);
-    let (keys, others): (Vec<&Column>, Vec<&Column>) =
-        changeable.partition(|column| plan.conflict.contains(&column.name));
-    // Without other columns there is nothing to change, but the row counts as updated.
-    let changed = if others.is_empty() { keys } else { others };
+    let changeable: Vec<&Column> =
+        columns.iter().map(|source| source.column).filter(|column| !column.is_always_identity).collect();
+    // A key of an exact type is the same in both rows. Not assigning it takes a weaker lock.
+    let is_unchanged = |column: &&Column| column.is_exact && plan.conflict.contains(&column.name);
+    let mut changed: Vec<&Column> = changeable.iter().copied().filter(|column| !is_unchanged(column)).collect();
+    if changed.is_empty() {
+        // There is nothing to change, but the row counts as updated.
+        changed = changeable;
+    }
     if changed.is_empty() {
         return "DO NOTHING".to_owned();
     }
