@@ -1,0 +1,24 @@
+// The layout of pages: nothing is squeezed, covered or beyond the edge of the screen.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admin, button, createProject, openPage, shown, url } from "./support.mjs";
+
+const width = (page) => page.viewportSize().width;
+
+test("menu of an object with a long name is on the screen of a phone", async (t) => {
+  const { id } = await createProject("phone objects");
+  const path = `${"a very long file name of a picture of the autumn catalogue ".repeat(3)}1.jpg`;
+  const signed = await admin("POST", `/projects/${id}/buckets/uploads/signed-upload`, {
+    path, contentType: "image/jpeg", size: 1,
+  });
+  await fetch(signed.uploadUrl, { method: "PUT", body: "a", headers: signed.headers });
+  const page = await openPage(t, { narrow: true });
+  await page.goto(`${url}/projects/${id}/storage/uploads`);
+  const menu = button(page, `Actions for ${path}`);
+  await shown(menu);
+  const { x, width: menuWidth } = await menu.boundingBox();
+  assert.ok(x + menuWidth <= width(page), `the menu ends at ${x + menuWidth}`);
+  const excess = await page.locator("main").evaluate((main) => main.scrollWidth - main.clientWidth);
+  assert.ok(excess <= 0, `the page is ${excess} px too wide`);
+});
