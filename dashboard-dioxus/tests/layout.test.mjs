@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, openPage, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, openPage, shown, url } from "./support.mjs";
 
 const width = (page) => page.viewportSize().width;
 
@@ -21,4 +21,17 @@ test("menu of an object with a long name is on the screen of a phone", async (t)
   assert.ok(x + menuWidth <= width(page), `the menu ends at ${x + menuWidth}`);
   const excess = await page.locator("main").evaluate((main) => main.scrollWidth - main.clientWidth);
   assert.ok(excess <= 0, `the page is ${excess} px too wide`);
+});
+
+test("field of the command palette keeps its height above a long list", async (t) => {
+  const { id } = await createProject("palette");
+  const page = await openPage(t);
+  // Too low for the whole list.
+  await page.setViewportSize({ width: 1440, height: 400 });
+  await page.goto(`${url}/projects/${id}`);
+  await button(page, "Search or run a command").click();
+  const list = page.getByRole("listbox", { name: "Commands" });
+  await eventually(() => list.evaluate((list) => list.scrollHeight > list.clientHeight), "a list that scrolls");
+  const field = page.getByRole("combobox", { name: "Search or run a command" }).locator("..");
+  assert.equal((await field.boundingBox()).height, 48);
 });
