@@ -21,6 +21,9 @@ const MAX_SUCCESSES: usize = 3;
 /// Interval at which the position is updated while messages are shown.
 const POSITION_MS: u32 = 200;
 
+/// Height of a message of one line with the space around it, in pixels.
+const MESSAGE_HEIGHT: f64 = 72.0;
+
 /// The bars and trays at the bottom of the window, which messages must not cover.
 const BARS: &str = ".foot.sticky:not(.backup-page *), .staged, .dock:not(.dock-top), .sheet > footer";
 
@@ -206,10 +209,14 @@ fn position_region() {
 }
 
 /// Returns the height from the bottom of the window to the highest top edge of the bars. `edges` are the top and bottom
-/// edge of each bar. A bar in the upper half of the window is not below messages, and a hidden one has no height.
+/// edge of each bar. A bar counts if no message fits below it. A hidden bar has no height.
 fn height_of_bars(window: f64, edges: impl Iterator<Item = (f64, f64)>) -> f64 {
-    let tops = edges.filter(|(top, bottom)| bottom > top && *bottom > window / 2.0 && *top < window);
-    tops.map(|(top, _)| window - top).fold(0.0, f64::max)
+    let mut bars: Vec<_> = edges.filter(|(top, bottom)| bottom > top && *top < window).collect();
+    bars.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    bars.into_iter().fold(0.0, |height: f64, (top, bottom)| {
+        let free = window - height - bottom;
+        if free < MESSAGE_HEIGHT { height.max(window - top) } else { height }
+    })
 }
 
 /// The region in which messages appear.
@@ -339,6 +346,8 @@ mod tests {
         let height = |edges: &[(f64, f64)]| height_of_bars(800.0, edges.iter().copied());
         assert_eq!(height(&[]), 0.0);
         assert_eq!(height(&[(760.0, 800.0), (710.0, 760.0)]), 90.0);
+        assert_eq!(height(&[(690.0, 730.0), (760.0, 800.0)]), 110.0, "no message fits between the bars");
+        assert_eq!(height(&[(430.0, 480.0)]), 0.0, "in the middle, because the list is short");
         assert_eq!(height(&[(0.0, 0.0), (200.0, 240.0), (900.0, 940.0)]), 0.0, "hidden, far above, scrolled away");
     }
 }
