@@ -288,10 +288,12 @@ test("backup of a deleted project is found by its target, and restored into a ne
   await dialog.getByRole("combobox", { name: "Restore into" }).selectOption({ label: "New project" });
   const renamed = dialog.getByRole("textbox", { name: "Name of the new project" });
   assert.equal(await renamed.inputValue(), `${name} restored`);
+  await shown(dialog.getByText("The new project is created before you see the plan"));
+  assert.equal(await dialog.getByText("nothing changes until you confirm it").count(), 0);
   // The first attempt creates the project, but its plan fails. The second one uses the project that exists.
   const plans = `**/admin/v1/backups/${backup.id}/restore`;
   await page.route(plans, (route) => route.fulfill(refusal(503, "The store can't be reached.")));
-  await dialog.getByRole("button", { name: "Show plan" }).click();
+  await button(dialog, "Create project and show plan").click();
   const store = page.getByRole("dialog", { name: "Store your keys" });
   const close = async () => {
     await store.getByRole("checkbox", { name: "I have stored it" }).check();
@@ -300,7 +302,7 @@ test("backup of a deleted project is found by its target, and restored into a ne
   await close();
   await shown(dialog.getByText("was created, but it is empty: The store can't be reached."));
   await page.unroute(plans);
-  await dialog.getByRole("button", { name: "Show plan" }).click();
+  await button(dialog, "Show plan").click();
   await shown(steps(page).getByText(/1 table, 3 rows/));
   const { items } = await admin("GET", `/projects?q=${encodeURIComponent(`${name} restored`)}`);
   t.after(() => admin("DELETE", `/projects/${items[0].id}`, { confirm: items[0].name }));
