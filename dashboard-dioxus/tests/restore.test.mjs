@@ -44,6 +44,13 @@ test("backup is restored after a plan and a typed confirmation, and rolled back"
   await steps(page).getByRole("textbox", { name: `Type ${name} to confirm` }).fill(name);
   await restore.click();
   await shown(steps(page).getByRole("heading", { name: "Restored" }));
+  // The plan was about the database that is no longer the project's.
+  await shown(steps(page).getByText(/1 table, 3 rows \(.*\) replaced everything in /));
+  await hidden(steps(page).getByText("which now has"));
+  await hidden(steps(page).getByRole("list", { name: "Warnings" }));
+  await hidden(steps(page).getByRole("table", { name: "Tables of the archive" }));
+  await button(steps(page), "Tables of the archive").click();
+  await shown(steps(page).getByRole("table", { name: "Tables of the archive" }).getByText("notes"));
   await shown(steps(page).getByText(/^The database from before the restore is kept as .* until you remove it\./));
   await eventually(async () => (await notes(id)) === 3, "the rows of the backup");
 
