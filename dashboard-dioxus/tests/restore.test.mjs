@@ -269,6 +269,18 @@ test("the platform's backup offers no restore", async (t) => {
   assert.equal(await page.getByRole("menuitem", { name: "Restore…" }).count(), 0);
 });
 
+test("plan of a restore into another project names both projects", async (t) => {
+  const source = await createProject("source", TABLES);
+  const target = await createProject("other");
+  const backup = await backUp(source.id);
+  const restore = await admin("POST", `/backups/${backup.id}/restore`, { projectId: target.id });
+  const page = await openPage(t);
+  await page.goto(`${toolsOf(target.id)}?tab=restore&restore=${restore.id}`);
+  const warnings = steps(page).getByRole("list", { name: "Warnings" });
+  await shown(warnings.getByText(`The backup is of ${source.name}. It replaces the data of ${target.name}.`));
+  await shown(warnings.locator("code", { hasText: source.name }));
+});
+
 test("plan of a restore is accessible", async (t) => {
   const { id, name } = await createProject("accessible", TABLES);
   const backup = await backUp(id);

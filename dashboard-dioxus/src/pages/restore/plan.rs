@@ -13,7 +13,7 @@ use crate::{
     address,
     remote::{self, Method, use_remote},
     text,
-    ui::{FormError, Icon, IconName, Mark, Shape},
+    ui::{CodeText, FormError, Icon, IconName, Mark, Shape},
 };
 
 /// Number of tables that the plan lists until the owner chooses to see all.
@@ -57,7 +57,10 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
         if !plan.warnings.is_empty() {
             ul { class: "stack stack-2", "aria-label": "Warnings",
                 for warning in plan.warnings.iter() {
-                    li { key: "{warning}", class: "row", Mark { shape: Shape::Attention } "{warning}" }
+                    li { key: "{warning}", class: "row",
+                        Mark { shape: Shape::Attention }
+                        span { CodeText { text: warning.clone() } }
+                    }
                 }
             }
         }
