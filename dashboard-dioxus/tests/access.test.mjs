@@ -76,6 +76,17 @@ test("templates name the column that contains the owner of a row", async (t) => 
   await opens("plain", "Owner reads own rows", "-- The table has no uuid column for the id of the row's owner.");
 });
 
+test("parts of the tab have the order of the steps", async (t) => {
+  const project = await createProject("access", [
+    "create table books (id int primary key)", "create policy reads on books for select using (true)",
+  ]);
+  const page = await openAccess(t, project, "books");
+  await shown(page.getByRole("heading", { level: 2, name: "Give access" }));
+  assert.deepEqual(await page.locator(".access h2").allInnerTexts(), [
+    "Open the table to browsers and users", "Policies", "Write a policy", "Give access",
+  ]);
+});
+
 test("access of a view names only what the view supports, without templates of policies", async (t) => {
   const project = await createProject("access", [
     "create table books (id int primary key, title text)",

@@ -49,12 +49,8 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                     NoOriginsNote { project }
                 }
             }
+            // The parts below have the order of the steps.
             Steps { detail: detail.clone() }
-            // The key resets the form when the access was changed elsewhere. Dioxus compares keys only in lists, so
-            // this is a list of one element.
-            for detail in [detail.clone()] {
-                ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail }
-            }
             if !detail.policies.is_empty() {
                 Policies { policies: detail.policies.clone(), dialog: Some(dialog) }
             }
@@ -84,6 +80,11 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                         }
                     }
                 }
+            }
+            // The key resets the form when the access was changed elsewhere. Dioxus compares keys only in lists, so
+            // this is a list of one element.
+            for detail in [detail.clone()] {
+                ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail }
             }
             PolicyDialogs { project: id.clone(), detail: detail.clone(), dialog }
         }
