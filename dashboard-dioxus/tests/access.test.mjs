@@ -145,6 +145,7 @@ test("policies are created, changed and deleted in dialogs that show their SQL",
   await button(page, "Create policy").click();
   await hidden(dialog("New policy"));
   await shown(page.getByText("Signed-in users: read, rows limited by 1 policy."));
+  await shown(page.getByRole("table", { name: "Policies" }).getByRole("cell", { name: "Signed-in users" }));
   assert.deepEqual((await saved()).map(({ command, roles }) => [command, roles]),
     [["select", [`proj_${project.id}_user`]]]);
 

@@ -3,7 +3,7 @@
 //! table is opened, and [`run_sql`] switches row-level security on.
 //!
 //! [`policy_form`] creates and changes a policy with the statements of [`policy_sql`], and [`policy_deletion`] deletes
-//! it. [`policy_effects`] says what this means for callers.
+//! it. [`policy_effects`] says what this means for callers, and [`policy_roles`] names the roles.
 
 mod callers;
 mod exposure;
@@ -11,6 +11,7 @@ mod policies;
 mod policy_deletion;
 mod policy_effects;
 mod policy_form;
+mod policy_roles;
 mod policy_sql;
 mod run_sql;
 mod steps;
@@ -29,6 +30,7 @@ pub(super) use callers::exposure_of;
 use exposure::ExposureForm;
 use policies::PolicyDialogs;
 pub(super) use policies::{PolicyDialog, PolicyMenu};
+pub(super) use policy_roles::roles_in_words;
 use run_sql::{RunSql, Statements};
 use steps::Steps;
 use templates::Template;
@@ -52,7 +54,7 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
             // The parts below have the order of the steps.
             Steps { detail: detail.clone() }
             if !detail.policies.is_empty() {
-                Policies { policies: detail.policies.clone(), dialog: Some(dialog) }
+                Policies { project: id.clone(), policies: detail.policies.clone(), dialog: Some(dialog) }
             }
             // Only tables can have policies.
             if detail.kind == TableKind::Table {
