@@ -141,6 +141,9 @@ test("policies are created, changed and deleted in dialogs that show their SQL",
   await button(page, "Create policy").click();
   await shown(dialog("New policy").getByRole("alert").getByText('column "nobody" does not exist'));
   await expectAccessible(page);
+  await field("USING").fill("user_id = (");
+  await button(page, "Create policy").click();
+  await shown(dialog("New policy").getByRole("alert").getByText(/^syntax error at .+\. Nothing was run\.$/));
   await field("USING").fill("user_id = (select auth.uid())");
   await button(page, "Create policy").click();
   await hidden(dialog("New policy"));
