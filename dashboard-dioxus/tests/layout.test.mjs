@@ -35,3 +35,20 @@ test("field of the command palette keeps its height above a long list", async (t
   const field = page.getByRole("combobox", { name: "Search or run a command" }).locator("..");
   assert.equal((await field.boundingBox()).height, 48);
 });
+
+test("menu of a policy has the color of the page above the text that it covers", async (t) => {
+  const { id } = await createProject("policies", [
+    "create table books (id int primary key)",
+    `create policy many on books using (${Array.from({ length: 9 }, (_, n) => `id <> ${n}`).join(" and ")})`,
+  ]);
+  for (const theme of ["light", "dark"]) {
+    const page = await openPage(t, { narrow: true, theme });
+    await page.goto(`${url}/projects/${id}/tables?table=books&tab=access`);
+    const menu = button(page, "Actions for many");
+    await shown(menu);
+    const color = (locator) => locator.evaluate((element) => getComputedStyle(element).backgroundColor);
+    assert.equal(await color(page.getByRole("cell").filter({ has: menu })), await color(page.locator("main")));
+    const { x, width: menuWidth } = await menu.boundingBox();
+    assert.ok(x + menuWidth <= width(page), `the menu ends at ${x + menuWidth}`);
+  }
+});
