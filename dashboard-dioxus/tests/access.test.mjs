@@ -215,6 +215,28 @@ test("a policy that was typed but not saved is kept until it is cancelled", asyn
   assert.equal(await name.inputValue(), "");
 });
 
+test("a template fills the form of a policy", async (t) => {
+  const project = await createProject("access", [
+    "create table notes (id int primary key, author_id uuid)", "alter table notes enable row level security",
+  ]);
+  await expose(project, "notes", { signedIn: "write" });
+  const page = await openAccess(t, project, "notes");
+  await button(page, "New policy").click();
+  const dialog = page.getByRole("dialog", { name: "New policy" });
+  const template = dialog.getByRole("combobox", { name: "Template" });
+  await template.selectOption("Owner changes own rows");
+  const condition = '"author_id" = (select auth.uid())';
+  const value = (name) => dialog.getByRole("textbox", { name, exact: true }).inputValue();
+  await eventually(async () => (await value("WITH CHECK")) === condition, "the condition");
+  assert.deepEqual([await value("Name"), await value("USING")], ["owner_updates", condition]);
+  await template.selectOption("None");
+  await eventually(async () => (await value("Name")) === "", "the empty form");
+  await template.selectOption("Owner reads own rows");
+  await shown(dialog.getByRole("region", { name: "SQL" }).getByText(`using (${condition})`));
+  await button(page, "Create policy").click();
+  await shown(page.getByText("Signed-in users: read, rows limited by 1 policy."));
+});
+
 test("a policy without a role names the error at the roles", async (t) => {
   const project = await createProject("access", ["create table books (id int primary key)"]);
   const page = await openAccess(t, project, "books");

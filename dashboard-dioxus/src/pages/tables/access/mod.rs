@@ -61,7 +61,8 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                 section { class: "section", "aria-label": "Policy templates",
                     div { class: "section-head", h2 { "Write a policy" } }
                     p { class: "muted mb-2",
-                        "New policy opens a form. A template opens in SQL, where you adapt and run it."
+                        "New policy opens a form, which a template can fill. The other buttons open a template in SQL, \
+                        where you adapt and run it."
                     }
                     div { class: "row wrap",
                         button {

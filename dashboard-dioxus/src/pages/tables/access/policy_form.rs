@@ -10,6 +10,7 @@ use super::{
     policy_roles::{callers_of, role_choices},
     policy_sql::{PolicyFields, has_check, has_using, is_replaced, needs_condition, with_role, write_sql},
     run_sql::{SqlBlock, Statements, use_run},
+    templates::form_templates,
 };
 use crate::{
     draft,
@@ -87,6 +88,18 @@ pub(super) fn PolicyForm(
     let shown_sql = shown_sql.to_owned();
     let choices = role_choices(&project, &saved.roles);
     let has_no_role = fields.roles.is_empty();
+    let templates = form_templates(&detail);
+    let labels: Vec<&'static str> = templates.iter().map(|(label, _)| *label).collect();
+    let fill = move |event: FormEvent| {
+        let chosen = templates.iter().find(|(label, _)| *label == event.value());
+        let fields = chosen.map_or_else(|| PolicyFields::of(None), |(_, fields)| fields.clone());
+        let (mut name, mut using, mut check) = (name, using, check);
+        name.set(fields.name);
+        command.set(fields.command);
+        roles.set(fields.roles);
+        using.set(fields.using);
+        check.set(fields.check);
+    };
     let callers = callers_of(&project, &fields.roles, old.map(|old| old.callers.as_slice()).unwrap_or_default());
     let opened = open_writes(&fields, &callers, &detail).filter(|_| !is_restrictive);
     let lost = match old.filter(|_| can_save) {
@@ -137,6 +150,17 @@ pub(super) fn PolicyForm(
                 }
             },
             form { id: FORM, class: "stack", onsubmit: save,
+                if is_new {
+                    div { class: "field",
+                        label { r#for: "policy-template", "Template" }
+                        select { id: "policy-template", class: "input", onchange: fill,
+                            option { value: "", "None" }
+                            for label in labels {
+                                option { key: "{label}", value: "{label}", "{label}" }
+                            }
+                        }
+                    }
+                }
                 Field {
                     id: "policy-name", label: "Name", value: name, required: true, autofocus: true, error: name_error,
                 }
