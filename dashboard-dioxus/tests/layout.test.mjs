@@ -52,3 +52,15 @@ test("menu of a policy has the color of the page above the text that it covers",
     assert.ok(x + menuWidth <= width(page), `the menu ends at ${x + menuWidth}`);
   }
 });
+
+test("only a button that leads to a deletion is red", async (t) => {
+  const { id } = await createProject("red", ["create table books (id int primary key)"]);
+  const page = await openPage(t);
+  const color = (name) => button(page, name).evaluate((element) => getComputedStyle(element).backgroundColor);
+  await page.goto(`${url}/projects/${id}/tables?table=books&tab=structure`);
+  await shown(button(page, "Drop table"));
+  assert.equal(await color("Drop table"), await color("Rename"), "both write SQL");
+  await page.goto(`${url}/projects/${id}/settings`);
+  await shown(button(page, "Delete project"));
+  assert.equal(await color("Delete project"), "rgb(240, 100, 91)");
+});

@@ -47,7 +47,6 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
                 SqlButton {
                     project: id.clone(),
                     sql: "drop {kind} {table};\n",
-                    danger: true,
                     if is_table { "Drop table" } else { "Drop {kind}" }
                 }
             }
