@@ -36,6 +36,21 @@ test("field of the command palette keeps its height above a long list", async (t
   assert.equal((await field.boundingBox()).height, 48);
 });
 
+test("link of the shown section of the settings is on the screen of a phone", async (t) => {
+  const page = await openPage(t, { narrow: true });
+  const isShown = (name) => async () => {
+    const link = page.getByRole("navigation", { name: "Settings sections" }).getByRole("link", { name });
+    const { x, width: linkWidth } = await link.boundingBox();
+    return x >= 0 && x + linkWidth <= width(page);
+  };
+  await page.goto(`${url}/settings?section=appearance`);
+  await shown(page.getByRole("heading", { level: 2, name: "Appearance" }));
+  await eventually(isShown("Appearance"), "the last section");
+  await page.goto(`${url}/settings`);
+  await shown(page.getByRole("heading", { level: 2, name: "General" }));
+  await eventually(isShown("General"), "the first section");
+});
+
 test("menu of a policy has the color of the page above the text that it covers", async (t) => {
   const { id } = await createProject("policies", [
     "create table books (id int primary key)",
