@@ -36,6 +36,30 @@ test("field of the command palette keeps its height above a long list", async (t
   assert.equal((await field.boundingBox()).height, 48);
 });
 
+test("filters of backups and of the audit log fill the width of a phone", async (t) => {
+  const { runId } = await admin("POST", "/backups", { target: "platform" });
+  await eventually(async () => (await admin("GET", `/runs/${runId}`)).status === "success", "the backup");
+  const page = await openPage(t, { narrow: true });
+  await page.goto(`${url}/backups`);
+  const state = page.getByRole("combobox", { name: "State" });
+  await shown(state);
+  await shown(page.getByRole("combobox", { name: "Target" }));
+  // Free space at the end of each line.
+  const gaps = await state.locator("xpath=../..").evaluate((toolbar) => {
+    const end = toolbar.getBoundingClientRect().right - parseFloat(getComputedStyle(toolbar).paddingRight);
+    const boxes = [...toolbar.children].map((child) => child.getBoundingClientRect());
+    const lines = Map.groupBy(boxes, ({ top }) => Math.round(top));
+    return [...lines.values()].map((line) => Math.round(end - Math.max(...line.map(({ right }) => right))));
+  });
+  assert.ok(gaps.every((gap) => gap === 0), `${gaps}`);
+
+  await page.goto(`${url}/audit`);
+  const search = page.getByRole("searchbox", { name: "Filter audit entries" });
+  await shown(search);
+  const { x, width: searchWidth } = await search.locator("..").boundingBox();
+  assert.equal(x + searchWidth, width(page) - 16);
+});
+
 test("link of the shown section of the settings is on the screen of a phone", async (t) => {
   const page = await openPage(t, { narrow: true });
   const isShown = (name) => async () => {
