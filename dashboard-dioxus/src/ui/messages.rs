@@ -15,7 +15,7 @@ const SHOWN_MS: u32 = 6_000;
 /// Minimum time for which a message about a failure is shown, even if its page is left.
 const MIN_SHOWN_MS: f64 = 5_000.0;
 
-/// Maximum number of messages about successes that are shown at once, except those with a link or a button of their own.
+/// Maximum number of messages about successes that are shown at once, except those with a link or an undo button.
 const MAX_SUCCESSES: usize = 3;
 
 /// Interval at which the position is updated while messages are shown.
