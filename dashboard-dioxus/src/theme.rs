@@ -1,5 +1,5 @@
 //! The owner's choices for this browser: theme, density, time zone, sidebar and shortcuts. `web/theme.js` applies theme
-//! and density before the first paint.
+//! and density before the first paint, and applies the theme again when the system switches between dark and light.
 
 use std::cell::Cell;
 

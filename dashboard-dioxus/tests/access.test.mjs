@@ -76,6 +76,17 @@ test("templates name the column that contains the owner of a row", async (t) => 
   await opens("plain", "Owner reads own rows", "-- The table has no uuid column for the id of the row's owner.");
 });
 
+test("parts of the tab have the order of the steps", async (t) => {
+  const project = await createProject("access", [
+    "create table books (id int primary key)", "create policy reads on books for select using (true)",
+  ]);
+  const page = await openAccess(t, project, "books");
+  await shown(page.getByRole("heading", { level: 2, name: "Give access" }));
+  assert.deepEqual(await page.locator(".access h2").allInnerTexts(), [
+    "Open the table to browsers and users", "Policies", "Write a policy", "Give access",
+  ]);
+});
+
 test("access of a view names only what the view supports, without templates of policies", async (t) => {
   const project = await createProject("access", [
     "create table books (id int primary key, title text)",
@@ -130,10 +141,14 @@ test("policies are created, changed and deleted in dialogs that show their SQL",
   await button(page, "Create policy").click();
   await shown(dialog("New policy").getByRole("alert").getByText('column "nobody" does not exist'));
   await expectAccessible(page);
+  await field("USING").fill("user_id = (");
+  await button(page, "Create policy").click();
+  await shown(dialog("New policy").getByRole("alert").getByText(/^syntax error at .+\. Nothing was run\.$/));
   await field("USING").fill("user_id = (select auth.uid())");
   await button(page, "Create policy").click();
   await hidden(dialog("New policy"));
   await shown(page.getByText("Signed-in users: read, rows limited by 1 policy."));
+  await shown(page.getByRole("table", { name: "Policies" }).getByRole("cell", { name: "Signed-in users" }));
   assert.deepEqual((await saved()).map(({ command, roles }) => [command, roles]),
     [["select", [`proj_${project.id}_user`]]]);
 
@@ -198,6 +213,28 @@ test("a policy that was typed but not saved is kept until it is cancelled", asyn
   await button(page, "Cancel").click();
   await button(page, "New policy").click();
   assert.equal(await name.inputValue(), "");
+});
+
+test("a template fills the form of a policy", async (t) => {
+  const project = await createProject("access", [
+    "create table notes (id int primary key, author_id uuid)", "alter table notes enable row level security",
+  ]);
+  await expose(project, "notes", { signedIn: "write" });
+  const page = await openAccess(t, project, "notes");
+  await button(page, "New policy").click();
+  const dialog = page.getByRole("dialog", { name: "New policy" });
+  const template = dialog.getByRole("combobox", { name: "Template" });
+  await template.selectOption("Owner changes own rows");
+  const condition = '"author_id" = (select auth.uid())';
+  const value = (name) => dialog.getByRole("textbox", { name, exact: true }).inputValue();
+  await eventually(async () => (await value("WITH CHECK")) === condition, "the condition");
+  assert.deepEqual([await value("Name"), await value("USING")], ["owner_updates", condition]);
+  await template.selectOption("None");
+  await eventually(async () => (await value("Name")) === "", "the empty form");
+  await template.selectOption("Owner reads own rows");
+  await shown(dialog.getByRole("region", { name: "SQL" }).getByText(`using (${condition})`));
+  await button(page, "Create policy").click();
+  await shown(page.getByText("Signed-in users: read, rows limited by 1 policy."));
 });
 
 test("a policy without a role names the error at the roles", async (t) => {

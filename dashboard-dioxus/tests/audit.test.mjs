@@ -143,6 +143,15 @@ test("failed refresh of the entries is repeated, also without Follow", async (t)
   await hidden(alert);
 });
 
+test("filter names the owner as the list does", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/audit`);
+  const who = page.getByRole("combobox", { name: "Who" });
+  await who.selectOption("you");
+  await eventually(() => parameter(page, "actor") === "session");
+  await eventually(async () => (await who.locator("option:checked").innerText()) === "you", "the choice");
+});
+
 test("export contains the filtered entries, one in each line", async (t) => {
   await revokeNewKey("exported");
   const page = await openPage(t);

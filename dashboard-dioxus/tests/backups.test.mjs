@@ -112,6 +112,23 @@ test("objects are part of a backup if wanted, and can be left out of a restore",
   await shown(page.getByText("The 0 objects of the backup are not restored."));
 });
 
+test("dialog of a backup stays open when the window becomes as narrow as a phone", async (t) => {
+  const { id, name } = await createProject("narrowed");
+  const { runId } = await admin("POST", "/backups", { target: `project:${id}` });
+  await eventually(async () => (await admin("GET", `/runs/${runId}`)).status === "success", "the backup");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/database`);
+  await openMenu(page, name);
+  await page.getByRole("menuitem", { name: "Restore…" }).click();
+  await page.getByRole("combobox", { name: "Restore into" }).selectOption("New project");
+  const typed = page.getByRole("textbox", { name: "Name of the new project" });
+  await typed.fill("typed");
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.locator("ul[aria-label=Backups]").waitFor({ state: "attached" });
+  assert.equal(await typed.inputValue(), "typed");
+  await shown(typed);
+});
+
 test("database without a job offers to schedule backups", async (t) => {
   const { id, name } = await createProject("unscheduled");
   const page = await openPage(t);

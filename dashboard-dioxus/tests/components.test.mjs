@@ -173,3 +173,14 @@ test("a message about a failure can be dismissed, and is not shown on other page
   await page.getByRole("navigation", { name: "Platform" }).getByRole("link", { name: "Jobs" }).click();
   await hidden(message);
 });
+
+test("equal messages are shown once, with their number", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/ui`);
+  const messages = page.getByRole("region", { name: "Messages" }).getByRole("status");
+  for (const text of ["The server did not respond.", "2 times", "3 times"]) {
+    await button(page, "Show failure").click();
+    await shown(messages.filter({ hasText: text }));
+    assert.equal(await messages.count(), 1);
+  }
+});

@@ -44,6 +44,13 @@ test("backup is restored after a plan and a typed confirmation, and rolled back"
   await steps(page).getByRole("textbox", { name: `Type ${name} to confirm` }).fill(name);
   await restore.click();
   await shown(steps(page).getByRole("heading", { name: "Restored" }));
+  // The plan was about the database that is no longer the project's.
+  await shown(steps(page).getByText(/1 table, 3 rows \(.*\) replaced everything in /));
+  await hidden(steps(page).getByText("which now has"));
+  await hidden(steps(page).getByRole("list", { name: "Warnings" }));
+  await hidden(steps(page).getByRole("table", { name: "Tables of the archive" }));
+  await button(steps(page), "Tables of the archive").click();
+  await shown(steps(page).getByRole("table", { name: "Tables of the archive" }).getByText("notes"));
   await shown(steps(page).getByText(/^The database from before the restore is kept as .* until you remove it\./));
   await eventually(async () => (await notes(id)) === 3, "the rows of the backup");
 
@@ -262,6 +269,18 @@ test("the platform's backup offers no restore", async (t) => {
   assert.equal(await page.getByRole("menuitem", { name: "Restore…" }).count(), 0);
 });
 
+test("plan of a restore into another project names both projects", async (t) => {
+  const source = await createProject("source", TABLES);
+  const target = await createProject("other");
+  const backup = await backUp(source.id);
+  const restore = await admin("POST", `/backups/${backup.id}/restore`, { projectId: target.id });
+  const page = await openPage(t);
+  await page.goto(`${toolsOf(target.id)}?tab=restore&restore=${restore.id}`);
+  const warnings = steps(page).getByRole("list", { name: "Warnings" });
+  await shown(warnings.getByText(`The backup is of ${source.name}. It replaces the data of ${target.name}.`));
+  await shown(warnings.locator("code", { hasText: source.name }));
+});
+
 test("plan of a restore is accessible", async (t) => {
   const { id, name } = await createProject("accessible", TABLES);
   const backup = await backUp(id);
@@ -288,10 +307,12 @@ test("backup of a deleted project is found by its target, and restored into a ne
   await dialog.getByRole("combobox", { name: "Restore into" }).selectOption({ label: "New project" });
   const renamed = dialog.getByRole("textbox", { name: "Name of the new project" });
   assert.equal(await renamed.inputValue(), `${name} restored`);
+  await shown(dialog.getByText("The new project is created before you see the plan"));
+  assert.equal(await dialog.getByText("nothing changes until you confirm it").count(), 0);
   // The first attempt creates the project, but its plan fails. The second one uses the project that exists.
   const plans = `**/admin/v1/backups/${backup.id}/restore`;
   await page.route(plans, (route) => route.fulfill(refusal(503, "The store can't be reached.")));
-  await dialog.getByRole("button", { name: "Show plan" }).click();
+  await button(dialog, "Create project and show plan").click();
   const store = page.getByRole("dialog", { name: "Store your keys" });
   const close = async () => {
     await store.getByRole("checkbox", { name: "I have stored it" }).check();
@@ -300,7 +321,7 @@ test("backup of a deleted project is found by its target, and restored into a ne
   await close();
   await shown(dialog.getByText("was created, but it is empty: The store can't be reached."));
   await page.unroute(plans);
-  await dialog.getByRole("button", { name: "Show plan" }).click();
+  await button(dialog, "Show plan").click();
   await shown(steps(page).getByText(/1 table, 3 rows/));
   const { items } = await admin("GET", `/projects?q=${encodeURIComponent(`${name} restored`)}`);
   t.after(() => admin("DELETE", `/projects/${items[0].id}`, { confirm: items[0].name }));

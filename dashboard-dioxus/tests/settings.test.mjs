@@ -199,3 +199,24 @@ test("sections are accessible", async (t) => {
     }
   }
 });
+
+test("theme System follows the system while the page is open, and the others do not", async (t) => {
+  const page = await openPage(t, { theme: "system" });
+  const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.goto(`${url}/settings?section=appearance`);
+  await shown(heading(page, "Settings"));
+  assert.equal(await theme(), "dark");
+  await page.emulateMedia({ colorScheme: "light" });
+  await eventually(async () => (await theme()) === "light", "the light theme");
+  assert.equal(await page.evaluate(() => document.querySelector("meta[name=color-scheme]").content), "light");
+
+  await page.getByRole("radiogroup", { name: "Theme" }).getByRole("radio", { name: "Light" }).check();
+  await page.evaluate(() => {
+    globalThis.changed = new Promise((resolve) =>
+      matchMedia("(prefers-color-scheme: light)").addEventListener("change", resolve, { once: true }));
+  });
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.evaluate(() => globalThis.changed.then(() => undefined));
+  assert.equal(await theme(), "light");
+});

@@ -2,11 +2,17 @@
 // a message if the app does not start, because this may be the only script that has loaded.
 try {
   const read = (name) => localStorage.getItem(`atlashub.${name}`);
-  const theme = read("theme") ?? "dark";
-  const light = theme === "light" || (theme === "system" && matchMedia("(prefers-color-scheme: light)").matches);
-  document.documentElement.dataset.theme = light ? "light" : "dark";
+  const system = matchMedia("(prefers-color-scheme: light)");
+  const applyTheme = () => {
+    const theme = read("theme") ?? "dark";
+    const light = theme === "light" || (theme === "system" && system.matches);
+    document.documentElement.dataset.theme = light ? "light" : "dark";
+    document.querySelector("meta[name=color-scheme]").content = light ? "light" : "dark";
+  };
+  applyTheme();
+  // The system may switch between day and night while the page is open.
+  system.addEventListener("change", applyTheme);
   document.documentElement.dataset.density = read("density") ?? "compact";
-  if (light) document.querySelector("meta[name=color-scheme]").content = "light";
 } catch {
   // Without access to storage, the page keeps its default theme.
 }

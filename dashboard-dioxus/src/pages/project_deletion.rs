@@ -45,7 +45,7 @@ pub(super) fn Deletion(project: Project) -> Element {
                     }
                 }
                 button {
-                    class: "btn",
+                    class: "btn btn-danger",
                     r#type: "button",
                     disabled: project.protected,
                     onclick: move |_| asking.set(true),

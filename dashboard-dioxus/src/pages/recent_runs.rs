@@ -212,6 +212,12 @@ pub(super) fn summary(result: &Value) -> Option<String> {
         // A verification also counts the tables of end-user login.
         parts.push(if is_verification { format!("all {tables}") } else { tables });
         parts.push(text::count(sum("rows"), "row", "rows"));
+    } else if let (Some(_), Some(tables), Some(rows)) =
+        (result.get("restore"), number(result, "tables"), number(result, "rows"))
+    {
+        // A restore also counts the tables of end-user login.
+        parts.push(format!("all {}", text::count(tables, "table", "tables")));
+        parts.push(text::count(rows, "row", "rows"));
     } else if let (Some(deleted), Some(bytes)) = (number(result, "deleted"), number(result, "deletedBytes")) {
         parts.push(format!("{} deleted", text::count(deleted, "object", "objects")));
         parts.push(text::bytes(bytes));
@@ -289,6 +295,7 @@ mod tests {
                 json!({ "dryRun": false, "rowsRead": 5, "rowsInserted": 1, "rowsSkipped": 1, "errorCount": 0 }),
                 Some("1 row inserted, 1 skipped"),
             ),
+            (json!({ "restore": "x", "tables": 11, "rows": 17, "leftOut": [] }), Some("all 11 tables, 17 rows")),
             (json!({ "rowCount": 516, "sizeBytes": 36_820 }), Some("516 rows, 37 KB")),
             (json!({ "kept": 2, "rowsChanged": 3, "note": "x" }), Some("2 kept, 3 rows changed")),
             (json!({}), None),

@@ -108,7 +108,8 @@ fn TokenForm() -> Element {
         hr { class: "rule" }
         div { class: "stack stack-2 label muted",
             p {
-                "The token is in " code { ".atlashub/secrets/admin-token" }
+                "The token is in the file " code { "secrets/admin-token" }
+                " of the data folder, by default " code { ".atlashub/secrets/admin-token" }
                 ", or in " code { "DEV_ADMIN_TOKEN" }
                 " if you set it."
             }

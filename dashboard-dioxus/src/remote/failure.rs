@@ -53,6 +53,10 @@ impl Failure {
         match self {
             Self::SignedOut => "Your sign-in has ended.".to_owned(),
             Self::Unreachable => "The server did not respond. Check that it is running, then try again.".to_owned(),
+            // Messages of Postgres have no full stop.
+            Self::Refused { message, hint: Some(hint), .. } if !message.ends_with(['.', '?', '!', ':', ';']) => {
+                format!("{message}. {hint}")
+            }
             Self::Refused { message, hint: Some(hint), .. } => format!("{message} {hint}"),
             Self::Refused { message, .. } => message.clone(),
         }
@@ -135,6 +139,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn message_and_hint_are_two_sentences() {
+        let message = |message: &str| {
+            let (code, message, request_id) = ("sql_error".to_owned(), message.to_owned(), String::new());
+            let hint = Some("Nothing was run.".to_owned());
+            Failure::refused(400, ErrorDetail { code, message, hint, details: None, request_id }, None).message()
+        };
+        assert_eq!(message("syntax error at end of input"), "syntax error at end of input. Nothing was run.");
+        assert_eq!(message("The text is too long."), "The text is too long. Nothing was run.");
+    }
 
     #[test]
     fn field_is_the_one_that_the_details_name() {

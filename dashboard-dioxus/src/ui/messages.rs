@@ -15,8 +15,14 @@ const SHOWN_MS: u32 = 6_000;
 /// Minimum time for which a message about a failure is shown, even if its page is left.
 const MIN_SHOWN_MS: f64 = 5_000.0;
 
+/// Maximum number of messages about successes that are shown at once, except those with a link or an undo button.
+const MAX_SUCCESSES: usize = 3;
+
 /// Interval at which the position is updated while messages are shown.
 const POSITION_MS: u32 = 200;
+
+/// Height of a message of one line with the space around it, in pixels.
+const MESSAGE_HEIGHT: f64 = 72.0;
 
 /// The bars and trays at the bottom of the window, which messages must not cover.
 const BARS: &str = ".foot.sticky:not(.backup-page *), .staged, .dock:not(.dock-top), .sheet > footer";
@@ -27,6 +33,8 @@ struct Message {
     /// Increases with every message, and when a message is replaced.
     revision: u32,
     text: String,
+    /// How often the message appeared since it was last dismissed.
+    count: u32,
     shape: Shape,
     /// Id of the run that does the work.
     run: Option<String>,
@@ -60,12 +68,26 @@ impl Message {
     fn new(id: MessageId, text: String, shape: Shape, run: Option<String>) -> Self {
         let revision = next_revision();
         let page = address::path();
-        Self { id, revision, text, shape, run, link: None, page, shown_at: js_sys::Date::now(), undo: None }
+        Self { id, revision, text, count: 1, shape, run, link: None, page, shown_at: js_sys::Date::now(), undo: None }
     }
 
     /// Returns whether the message is about a failure on a page that was left.
     fn is_outdated(&self, page: &str, now: f64) -> bool {
         self.shape == Shape::Failed && self.run.is_none() && self.page != page && now - self.shown_at >= MIN_SHOWN_MS
+    }
+
+    /// Returns whether the message contains only a text: no link, and no button besides "Dismiss".
+    fn is_plain(&self) -> bool {
+        self.run.is_none() && self.link.is_none() && self.undo.is_none()
+    }
+
+    fn is_plain_success(&self) -> bool {
+        self.shape == Shape::Succeeded && self.is_plain()
+    }
+
+    /// Returns whether another message says the same.
+    fn is_repeated_by(&self, other: &Self) -> bool {
+        self.is_plain() && other.is_plain() && self.shape == other.shape && self.text == other.text
     }
 }
 
@@ -80,34 +102,29 @@ static HEIGHT_BELOW: GlobalSignal<f64> = Signal::global(|| 0.0);
 
 /// Shows that something succeeded.
 pub fn show(text: impl Into<String>) {
-    add(text.into(), Shape::Succeeded, None);
+    add(new(text.into(), Shape::Succeeded, None));
 }
 
 /// Shows that something succeeded, with a link, until the message is dismissed.
 pub fn show_with_link(text: impl Into<String>, to: String, label: &'static str) {
-    let id = MessageId(next_revision());
     position_region();
-    let message = Message::new(id, text.into(), Shape::Succeeded, None);
+    let message = new(text.into(), Shape::Succeeded, None);
     MESSAGES.write().push(Message { link: Some((to, label)), ..message });
 }
 
 /// Shows that something succeeded, with a button "Undo".
 pub fn show_with_undo(text: impl Into<String>, undo: impl Fn() + 'static) {
-    let id = add(text.into(), Shape::Succeeded, None);
-    let undo = Undo(Rc::new(undo));
-    for message in MESSAGES.write().iter_mut().filter(|message| message.id == id) {
-        message.undo = Some(undo.clone());
-    }
+    add(Message { undo: Some(Undo(Rc::new(undo))), ..new(text.into(), Shape::Succeeded, None) });
 }
 
 /// Shows that something failed.
 pub fn show_failure(text: impl Into<String>) {
-    add(text.into(), Shape::Failed, None);
+    add(new(text.into(), Shape::Failed, None));
 }
 
 /// Shows that a run does some work. [`finish`] replaces the message.
 pub fn begin(text: impl Into<String>, run: &str) -> MessageId {
-    add(text.into(), Shape::Running, Some(run.to_owned()))
+    add(new(text.into(), Shape::Running, Some(run.to_owned())))
 }
 
 /// Replaces the message about a run that has ended. If the message was dismissed, the new one is shown unless the run
@@ -123,13 +140,31 @@ pub fn finish(id: MessageId, text: impl Into<String>, shape: Shape, run: &str) {
     dismiss_later(id, shape);
 }
 
-fn add(text: String, shape: Shape, run: Option<String>) -> MessageId {
-    let revision = next_revision();
-    let id = MessageId(revision);
+fn new(text: String, shape: Shape, run: Option<String>) -> Message {
+    Message::new(MessageId(next_revision()), text, shape, run)
+}
+
+fn add(message: Message) -> MessageId {
+    let (id, shape) = (message.id, message.shape);
     position_region();
-    MESSAGES.write().push(Message::new(id, text, shape, run));
+    insert(&mut MESSAGES.write(), message);
     dismiss_later(id, shape);
     id
+}
+
+/// Inserts a message. It replaces one that says the same. Removes the oldest messages about successes, so that they
+/// never cover the page.
+fn insert(messages: &mut Vec<Message>, mut message: Message) {
+    if let Some(index) = messages.iter().position(|shown| shown.is_repeated_by(&message)) {
+        message.count += messages.remove(index).count;
+    }
+    messages.push(message);
+    let mut excess = messages.iter().filter(|shown| shown.is_plain_success()).count().saturating_sub(MAX_SUCCESSES);
+    messages.retain(|shown| {
+        let is_kept = excess == 0 || !shown.is_plain_success();
+        excess -= usize::from(!is_kept);
+        is_kept
+    });
 }
 
 fn next_revision() -> u32 {
@@ -174,10 +209,14 @@ fn position_region() {
 }
 
 /// Returns the height from the bottom of the window to the highest top edge of the bars. `edges` are the top and bottom
-/// edge of each bar. A bar in the upper half of the window is not below messages, and a hidden one has no height.
+/// edge of each bar. A bar counts if no message fits below it. A hidden bar has no height.
 fn height_of_bars(window: f64, edges: impl Iterator<Item = (f64, f64)>) -> f64 {
-    let tops = edges.filter(|(top, bottom)| bottom > top && *bottom > window / 2.0 && *top < window);
-    tops.map(|(top, _)| window - top).fold(0.0, f64::max)
+    let mut bars: Vec<_> = edges.filter(|(top, bottom)| bottom > top && *top < window).collect();
+    bars.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    bars.into_iter().fold(0.0, |height: f64, (top, bottom)| {
+        let free = window - height - bottom;
+        if free < MESSAGE_HEIGHT { height.max(window - top) } else { height }
+    })
 }
 
 /// The region in which messages appear.
@@ -199,6 +238,9 @@ pub fn Messages() -> Element {
                 div { key: "{message.id.0}", class: "toast", role: "status",
                     Mark { shape: message.shape }
                     span { class: "grow", CodeText { text: message.text.clone() } }
+                    if message.count > 1 {
+                        span { class: "label muted tab-nums", "{message.count} times" }
+                    }
                     if let Some(run) = message.run {
                         Link { to: "/runs/{run}", class: "link", "Open run" }
                     }
@@ -247,20 +289,24 @@ pub(super) fn DialogMessages() -> Element {
 mod tests {
     use super::*;
 
-    #[test]
-    fn failure_is_dismissed_once_its_page_is_left_and_it_was_read() {
-        let page = "/jobs".to_owned();
-        let failure = Message {
-            id: MessageId(0),
-            revision: 0,
-            text: String::new(),
-            shape: Shape::Failed,
+    fn message(id: u32, shape: Shape, text: &str) -> Message {
+        Message {
+            id: MessageId(id),
+            revision: id,
+            text: text.to_owned(),
+            count: 1,
+            shape,
             run: None,
             link: None,
-            page,
+            page: "/jobs".to_owned(),
             shown_at: 1_000.0,
             undo: None,
-        };
+        }
+    }
+
+    #[test]
+    fn failure_is_dismissed_once_its_page_is_left_and_it_was_read() {
+        let failure = message(0, Shape::Failed, "");
         assert!(failure.is_outdated("/runs", 6_000.0));
         assert!(!failure.is_outdated("/runs", 5_999.0), "too short to be read");
         assert!(!failure.is_outdated("/jobs", 600_000.0), "the page is still shown");
@@ -270,10 +316,38 @@ mod tests {
     }
 
     #[test]
+    fn equal_messages_are_counted_and_only_the_newest_successes_stay() {
+        let mut messages = Vec::new();
+        for (id, text) in ["a", "b", "b", "c", "d"].into_iter().enumerate() {
+            insert(&mut messages, message(id as u32, Shape::Succeeded, text));
+        }
+        let shown = |messages: &[Message]| -> Vec<(String, u32)> {
+            messages.iter().map(|message| (message.text.clone(), message.count)).collect()
+        };
+        assert_eq!(shown(&messages), [("b".to_owned(), 2), ("c".to_owned(), 1), ("d".to_owned(), 1)]);
+        for (id, text) in ["b", "e", "f", "g"].into_iter().enumerate() {
+            insert(&mut messages, message(id as u32 + 5, Shape::Failed, text));
+        }
+        assert_eq!(messages.len(), 7, "failures stay, and are not counted with successes");
+    }
+
+    #[test]
+    fn messages_with_buttons_of_their_own_are_not_merged() {
+        let undo = Some(Undo(Rc::new(|| {})));
+        let mut messages = Vec::new();
+        for id in 0..5 {
+            insert(&mut messages, Message { undo: undo.clone(), ..message(id, Shape::Succeeded, "Hidden") });
+        }
+        assert_eq!(messages.len(), 5);
+    }
+
+    #[test]
     fn messages_are_above_the_highest_bar_at_the_bottom() {
         let height = |edges: &[(f64, f64)]| height_of_bars(800.0, edges.iter().copied());
         assert_eq!(height(&[]), 0.0);
         assert_eq!(height(&[(760.0, 800.0), (710.0, 760.0)]), 90.0);
+        assert_eq!(height(&[(690.0, 730.0), (760.0, 800.0)]), 110.0, "no message fits between the bars");
+        assert_eq!(height(&[(430.0, 480.0)]), 0.0, "in the middle, because the list is short");
         assert_eq!(height(&[(0.0, 0.0), (200.0, 240.0), (900.0, 940.0)]), 0.0, "hidden, far above, scrolled away");
     }
 }

@@ -1,6 +1,6 @@
 //! The filters of the log. They are in the address.
 
-use api_types::{AuditResult, Page as ApiPage, Project};
+use api_types::{AuditResult, Page as ApiPage, Project, Session};
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
@@ -88,8 +88,8 @@ pub(super) fn Filters(filter: AuditFilter) -> Element {
     if let Some(id) = filter.get("project").filter(|id| project_choices.iter().all(|(known, _)| known != id)) {
         project_choices.push((id.to_owned(), format!("{id} (deleted)")));
     }
-    let actor_choices: Vec<(String, String)> =
-        KNOWN_ACTORS.iter().map(|actor| ((*actor).to_owned(), known_actor_in_words(actor).to_owned())).collect();
+    let session = use_remote::<Session>(use_signal(|| "/session".to_owned()).into());
+    let you = session.value().map(|session| session.actor);
     let result_choices: Vec<(String, String)> = AuditResult::ALL
         .iter()
         .map(|result| (result.as_str().to_owned(), result_in_words(*result).to_owned()))
@@ -99,7 +99,7 @@ pub(super) fn Filters(filter: AuditFilter) -> Element {
             Search { value: filter.get("q").unwrap_or_default().to_owned() }
             ParameterFilter { label: "Project", parameter: "project", options: project_choices }
             ParameterFilter { label: "Action", parameter: "action", options: action_choices(&actions) }
-            ParameterFilter { label: "Who", parameter: "actor", options: actor_choices }
+            ParameterFilter { label: "Who", parameter: "actor", options: actor_choices(you.as_deref()) }
             ParameterFilter { label: "Result", parameter: "result", options: result_choices }
             Period { from: filter.get("from").map(str::to_owned), to: filter.get("to").map(str::to_owned) }
             if let Some(target) = filter.get("target") {
@@ -119,6 +119,13 @@ pub(super) fn Filters(filter: AuditFilter) -> Element {
             }
         }
     }
+}
+
+/// Returns the choices of actors, with the words of the list. `you` is the caller's own name.
+fn actor_choices(you: Option<&str>) -> Vec<(String, String)> {
+    let others = KNOWN_ACTORS.into_iter().filter(|actor| you != Some(*actor));
+    let others = others.map(|actor| (actor.to_owned(), known_actor_in_words(actor).to_owned()));
+    you.map(|you| (you.to_owned(), "you".to_owned())).into_iter().chain(others).collect()
 }
 
 /// Returns the choices of actions. Each subject starts with a choice of all its actions: `key.*`, `key.create`.
@@ -240,6 +247,15 @@ fn local_input(time: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn caller_is_called_you_as_in_the_list() {
+        let labels = |you| actor_choices(you).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
+        assert_eq!(labels(Some("session")), ["you", "admin token", "command line", "AtlasHub"]);
+        let others = ["the owner", "admin token", "command line", "AtlasHub"];
+        assert_eq!(labels(None), others);
+        assert_eq!(labels(Some("ada@example.com")), [&["you"][..], &others[..]].concat());
+    }
 
     #[test]
     fn each_subject_can_be_chosen_as_a_whole() {

@@ -27,6 +27,15 @@ use crate::{
 const PAGE_SIZES: &[u32] = &[20, 50, 100, 200];
 const DEFAULT_SIZE: u32 = 100;
 
+/// The backups that dialogs of the list are about. The list holds them instead of its rows, because the rows are
+/// replaced when the window becomes as narrow as a phone, and open dialogs must stay.
+#[derive(Clone, Copy, PartialEq)]
+struct Asked {
+    deleting: Signal<Option<Backup>>,
+    restoring: Signal<Option<Backup>>,
+    verifying: Signal<Option<Backup>>,
+}
+
 /// The table "Backups", newest first. The server filters by target; the other filters apply only to the shown page.
 #[component]
 pub(super) fn BackupList(
@@ -46,7 +55,7 @@ pub(super) fn BackupList(
     );
     let path = use_memo(use_reactive!(|path| path));
     let mut backups = use_remote::<ApiPage<Backup>>(path.into());
-    let deleting = use_signal(|| None::<Backup>);
+    let asked = Asked { deleting: use_signal(|| None), restoring: use_signal(|| None), verifying: use_signal(|| None) };
     let is_narrow = use_is_narrow();
     let wanted = filter.read().trim().to_lowercase();
     let page = backups.value();
@@ -89,7 +98,7 @@ pub(super) fn BackupList(
         RemoteState::Ready(_) if is_narrow => rsx! {
             ul { class: "cards", "aria-label": "Backups",
                 for backup in shown {
-                    BackupCard { key: "{backup.id}", live, backup, deleting }
+                    BackupCard { key: "{backup.id}", live, backup, asked }
                 }
             }
         },
@@ -109,7 +118,7 @@ pub(super) fn BackupList(
                 }
                 tbody {
                     for backup in shown {
-                        BackupRow { key: "{backup.id}", live, backup, deleting }
+                        BackupRow { key: "{backup.id}", live, backup, asked }
                     }
                 }
             }
@@ -144,7 +153,23 @@ pub(super) fn BackupList(
                 on_refresh: move |()| backups.refresh(),
             }
         }
+        AskedDialogs { live, asked }
+    }
+}
+
+#[component]
+fn AskedDialogs(live: Live, asked: Asked) -> Element {
+    let Asked { deleting, mut restoring, mut verifying } = asked;
+    rsx! {
         DeleteBackup { backup: deleting }
+        if let Some(backup) = verifying() {
+            VerifyEncrypted { live, backup, on_close: move |()| verifying.set(None) }
+        }
+        if let Some(backup) = restoring() {
+            ChooseProject {
+                backup: backup.clone(), name: name_of(&backup), on_close: move |()| restoring.set(None)
+            }
+        }
     }
 }
 
@@ -194,7 +219,7 @@ fn StateFilter() -> Element {
 }
 
 #[component]
-fn BackupRow(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> Element {
+fn BackupRow(live: Live, backup: Backup, asked: Asked) -> Element {
     let is_open = address::use_parameter("backup").as_ref() == Some(&backup.id);
     rsx! {
         tr { "aria-selected": is_open.to_string(),
@@ -213,13 +238,13 @@ fn BackupRow(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> El
             td { BackupBadge { live, backup: backup.clone() } }
             td { class: "muted hide-800", {kept_because(&backup, live.retention_of(&backup.target))} }
             td { class: "num muted hide-1060", title: backup.goes_at.map(text::exact), {goes(&backup)} }
-            td { class: "acts", BackupMenu { live, backup: backup.clone(), deleting } }
+            td { class: "acts", BackupMenu { live, backup: backup.clone(), asked } }
         }
     }
 }
 
 #[component]
-fn BackupCard(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> Element {
+fn BackupCard(live: Live, backup: Backup, asked: Asked) -> Element {
     let kept = kept_because(&backup, live.retention_of(&backup.target));
     let rows = backup.row_count.map(|rows| format!(" · {}", text::count(rows, "row", "rows"))).unwrap_or_default();
     let objects = objects_in_words(&backup).map(|objects| format!(" · {objects}")).unwrap_or_default();
@@ -227,7 +252,7 @@ fn BackupCard(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> E
         li { class: "card",
             h3 {
                 span { class: "grow", BackupLink { backup: backup.clone() } }
-                BackupMenu { live, backup: backup.clone(), deleting }
+                BackupMenu { live, backup: backup.clone(), asked }
             }
             p { "{text::short_date_and_time(backup.created_at)} · {text::bytes(backup.size_bytes)}{rows}{objects}" }
             p { BackupBadge { live, backup: backup.clone() } " · {kept}" }
@@ -271,14 +296,13 @@ pub(super) fn BackupBadge(live: Live, backup: Backup) -> Element {
 }
 
 #[component]
-fn BackupMenu(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> Element {
-    let mut deleting = deleting;
-    let mut restoring = use_signal(|| false);
-    let mut asking = use_signal(|| false);
+fn BackupMenu(live: Live, backup: Backup, asked: Asked) -> Element {
+    let Asked { mut deleting, mut restoring, mut verifying } = asked;
     let exists = backup.state != BackupState::Missing;
     // The platform's database is restored on the command line, while no server runs.
     let can_restore = exists && backup.target != "platform";
-    let (to_verify, to_download, to_delete) = (backup.clone(), backup.clone(), backup.clone());
+    let (to_verify, to_download) = (backup.clone(), backup.clone());
+    let (to_restore, to_delete) = (backup.clone(), backup.clone());
     rsx! {
         Menu {
             name: "Actions for {name_of(&backup)}, {text::short_date_and_time(backup.created_at)}",
@@ -289,11 +313,21 @@ fn BackupMenu(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> E
                 MenuItem {
                     icon: Some(IconName::Refresh),
                     acts: true,
-                    onselect: move |()| if to_verify.encrypted { asking.set(true) } else { verify(live, &to_verify) },
+                    onselect: move |()| {
+                        if to_verify.encrypted {
+                            verifying.set(Some(to_verify.clone()));
+                        } else {
+                            verify(live, &to_verify);
+                        }
+                    },
                     "Verify"
                 }
                 if can_restore {
-                    MenuItem { icon: Some(IconName::Database), onselect: move |()| restoring.set(true), "Restore…" }
+                    MenuItem {
+                        icon: Some(IconName::Database),
+                        onselect: move |()| restoring.set(Some(to_restore.clone())),
+                        "Restore…"
+                    }
                 }
                 hr {}
             }
@@ -302,14 +336,6 @@ fn BackupMenu(live: Live, backup: Backup, deleting: Signal<Option<Backup>>) -> E
                 danger: true,
                 onselect: move |()| deleting.set(Some(to_delete.clone())),
                 "Delete backup"
-            }
-        }
-        if asking() {
-            VerifyEncrypted { live, backup: backup.clone(), on_close: move |()| asking.set(false) }
-        }
-        if restoring() {
-            ChooseProject {
-                backup: backup.clone(), name: name_of(&backup), on_close: move |()| restoring.set(false)
             }
         }
     }

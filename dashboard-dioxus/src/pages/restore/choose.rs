@@ -18,7 +18,8 @@ use crate::{
 /// Value of the choice "New project".
 const NEW: &str = "new";
 
-/// The dialog that asks for the project, and opens the plan. Nothing is changed before the plan is confirmed.
+/// The dialog that asks for the project, and opens the plan. No project is changed before the plan is confirmed, but a
+/// new project is created at once, because a plan belongs to a project.
 #[component]
 pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -> Element {
     let own = backup.target.strip_prefix("project:").unwrap_or_default().to_owned();
@@ -98,10 +99,18 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
         });
     };
     let made = text::short_date_and_time(backup.created_at);
+    let (consequence, act) = if is_new {
+        (
+            "The new project is created before you see the plan; nothing is restored until you confirm it.",
+            "Create project and show plan",
+        )
+    } else {
+        ("You see a plan first; nothing changes until you confirm it.", "Show plan")
+    };
     rsx! {
         Dialog {
             title: "Restore a backup of {name}",
-            description: "The backup from {made}. You see a plan first; nothing changes until you confirm it.",
+            description: "The backup from {made}. {consequence}",
             // Closing the dialog would end the request's task, and the keys of a new project would never be shown.
             closable: !busy(),
             on_close: move |()| on_close.call(()),
@@ -113,7 +122,7 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                 button {
                     class: "btn btn-primary btn-l", r#type: "submit", form: "choose-project",
                     disabled: busy() || !is_known || name_problem.is_some(),
-                    "Show plan"
+                    "{act}"
                 }
             },
             form { id: "choose-project", class: "stack", onsubmit: plan,
@@ -139,7 +148,7 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                     }
                     p { class: "help",
                         if is_new {
-                            "An empty project is created first. You get its keys, then the plan."
+                            "An empty project. You get its keys, then the plan."
                         } else {
                             "The project's whole database is replaced. Its keys and jobs stay."
                         }

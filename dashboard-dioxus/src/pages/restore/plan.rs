@@ -1,17 +1,19 @@
-//! The plan of a restore, and the form that confirms it.
+//! The plan of a restore, its summary once the restore has started, and the form that confirms the plan.
 
 use api_types::{ConfirmRestore, Page as ApiPage, Restore, RunStarted, TableKind, TableSummary};
 use dioxus::prelude::*;
 
 use super::{
     identity::{IdentityField, identity_of},
-    words::{ArchivedTable, content_in_words, is_of_login, present_in_words, removal_address, tables_of},
+    words::{
+        ArchivedTable, content_in_words, effect_in_words, is_of_login, present_in_words, removal_address, tables_of,
+    },
 };
 use crate::{
     address,
     remote::{self, Method, use_remote},
     text,
-    ui::{FormError, Icon, IconName, Mark, Shape},
+    ui::{CodeText, FormError, Icon, IconName, Mark, Shape},
 };
 
 /// Number of tables that the plan lists until the owner chooses to see all.
@@ -19,8 +21,6 @@ const SHOWN_TABLES: usize = 20;
 
 #[component]
 pub(super) fn PlanView(restore: Restore, name: String) -> Element {
-    let mut all = use_signal(|| false);
-    let mut with_login = use_signal(|| false);
     let now = use_remote::<ApiPage<TableSummary>>(
         use_signal(|| {
             let path = format!("/projects/{}/tables", restore.project_id);
@@ -35,18 +35,10 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
     });
     let plan = restore.plan.clone();
     let tables = tables_of(&plan);
-    let content = content_in_words(&tables);
-    let (login, own): (Vec<_>, Vec<_>) = tables.into_iter().partition(is_of_login);
-    let (count, login_count) = (own.len(), login.len());
-    let shown = if all() { count } else { count.min(SHOWN_TABLES) };
-    let login_name = format!("{} of end-user login", text::count(login_count as i64, "table", "tables"));
     rsx! {
         p {
-            "{content} ({text::bytes(plan.size_bytes)}"
-            if let Some(version) = &plan.server_version {
-                ", from Postgres {version}"
-            }
-            ") replace everything in {name}"
+            Content { restore: restore.clone() }
+            " {effect_in_words(restore.state, &name)}"
             if let Some(present) = present {
                 ", which now has {present}"
             }
@@ -65,10 +57,68 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
         if !plan.warnings.is_empty() {
             ul { class: "stack stack-2", "aria-label": "Warnings",
                 for warning in plan.warnings.iter() {
-                    li { key: "{warning}", class: "row", Mark { shape: Shape::Attention } "{warning}" }
+                    li { key: "{warning}", class: "row",
+                        Mark { shape: Shape::Attention }
+                        span { CodeText { text: warning.clone() } }
+                    }
                 }
             }
         }
+        ArchiveTables { tables }
+    }
+}
+
+/// What a restore that has started does or did. The details of its plan no longer hold: the project may contain the
+/// restored tables by now.
+#[component]
+pub(super) fn PlanSummary(restore: Restore, name: String) -> Element {
+    let mut with_tables = use_signal(|| false);
+    let tables = tables_of(&restore.plan);
+    let effect = effect_in_words(restore.state, &name);
+    rsx! {
+        p { Content { restore } " {effect}." }
+        if !tables.is_empty() {
+            div { class: "row",
+                button {
+                    class: "btn btn-ghost btn-s",
+                    r#type: "button",
+                    "aria-expanded": with_tables().to_string(),
+                    onclick: move |_| with_tables.toggle(),
+                    Icon { name: if with_tables() { IconName::ChevronDown } else { IconName::ChevronRight } }
+                    "Tables of the archive"
+                }
+            }
+            if with_tables() {
+                ArchiveTables { tables }
+            }
+        }
+    }
+}
+
+/// The numbers of tables, rows and users in the archive, its size, and the version of Postgres.
+#[component]
+fn Content(restore: Restore) -> Element {
+    let plan = restore.plan;
+    rsx! {
+        "{content_in_words(&tables_of(&plan))} ({text::bytes(plan.size_bytes)}"
+        if let Some(version) = &plan.server_version {
+            ", from Postgres {version}"
+        }
+        ")"
+    }
+}
+
+/// The tables of the archive, first those of the app. Those of end-user login are folded, so that the confirmation
+/// below stays in view.
+#[component]
+fn ArchiveTables(tables: Vec<ArchivedTable>) -> Element {
+    let mut all = use_signal(|| false);
+    let mut with_login = use_signal(|| false);
+    let (login, own): (Vec<_>, Vec<_>) = tables.into_iter().partition(is_of_login);
+    let (count, login_count) = (own.len(), login.len());
+    let shown = if all() { count } else { count.min(SHOWN_TABLES) };
+    let login_name = format!("{} of end-user login", text::count(login_count as i64, "table", "tables"));
+    rsx! {
         if count + login_count > 0 {
             table { class: "table", "aria-label": "Tables of the archive",
                 thead {
@@ -81,7 +131,6 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
                     for table in own.into_iter().take(shown) {
                         TableRow { key: "{table.0}.{table.1}", table }
                     }
-                    // Folded, so that the confirmation below stays in view.
                     if login_count > 0 {
                         tr {
                             td { colspan: 2,

@@ -5,7 +5,7 @@ use dioxus::prelude::*;
 
 use super::{
     list::{RemoveKept, RollBack},
-    plan::{ConfirmForm, PlanView},
+    plan::{ConfirmForm, PlanSummary, PlanView},
     words::{can_roll_back, kept_in_words, source_in_words, state_of},
 };
 use crate::{
@@ -66,7 +66,13 @@ fn Steps(project: String, name: String, restore: Restore, on_change: EventHandle
             li { class: if is_planned { "is-now" },
                 span { class: "dot", "aria-hidden": "true", "2" }
                 h3 { "Plan" }
-                div { class: "stack", PlanView { restore: restore.clone(), name: name.clone() } }
+                div { class: "stack",
+                    if is_planned {
+                        PlanView { restore: restore.clone(), name: name.clone() }
+                    } else {
+                        PlanSummary { restore: restore.clone(), name: name.clone() }
+                    }
+                }
             }
             if is_planned {
                 li { class: "is-now",

@@ -69,6 +69,18 @@ pub(in crate::pages) fn content_in_words(tables: &[ArchivedTable]) -> String {
     if users == 0 { content } else { format!("{content} and {}", text::count(users, "user", "users")) }
 }
 
+/// Returns what a restore does or did with the content of its archive: the end of a sentence.
+pub(super) fn effect_in_words(state: RestoreState, project: &str) -> String {
+    match state {
+        RestoreState::Planned | RestoreState::Loading | RestoreState::Checking | RestoreState::Swapping => {
+            format!("replace everything in {project}")
+        }
+        RestoreState::Done => format!("replaced everything in {project}"),
+        RestoreState::Failed | RestoreState::Cancelled => format!("have replaced nothing in {project}"),
+        RestoreState::RolledBack => format!("replaced everything in {project}, until it was rolled back"),
+    }
+}
+
 /// Smallest estimate of a number of rows that is shown. Postgres does not update the estimates of small tables often.
 const MIN_ESTIMATE: i64 = 1_000;
 
@@ -126,6 +138,14 @@ mod tests {
         for estimates in [[None, Some(1_200)], [Some(0), Some(20)], [Some(0), Some(0)]] {
             assert_eq!(present_in_words(&estimates), "2 tables");
         }
+    }
+
+    #[test]
+    fn effect_of_a_restore_is_past_once_it_has_ended() {
+        let effect = |state| effect_in_words(state, "shop");
+        assert_eq!(effect(RestoreState::Planned), "replace everything in shop");
+        assert_eq!(effect(RestoreState::Done), "replaced everything in shop");
+        assert_eq!(effect(RestoreState::Failed), "have replaced nothing in shop");
     }
 
     #[test]

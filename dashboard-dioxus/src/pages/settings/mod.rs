@@ -12,7 +12,7 @@ mod sessions;
 use api_types::{Migration, MigrationState, Page as ApiPage};
 use dioxus::prelude::*;
 
-use crate::{address, frame::page::Page, remote::use_remote, ui::Link};
+use crate::{address, dom, frame::page::Page, remote::use_remote, ui::Link};
 use appearance::Appearance;
 use configuration::Configuration;
 use general::General;
@@ -36,6 +36,13 @@ pub fn Settings() -> Element {
     let pending = migrations
         .value()
         .map_or(0, |page| page.items.iter().filter(|migration| migration.state == MigrationState::Pending).count());
+    // On a phone, the sections are in one line that scrolls.
+    use_effect(use_reactive!(|section| {
+        spawn(async move {
+            dom::next_frame().await;
+            show_link(section);
+        });
+    }));
     rsx! {
         Page { title: "Settings", own_head: true, class: "main-split",
             div { class: "split settings",
@@ -66,6 +73,16 @@ pub fn Settings() -> Element {
             }
         }
     }
+}
+
+/// Scrolls the list of sections sideways, so that the link of a section is shown.
+fn show_link(section: &str) {
+    let link = dom::find(&format!(".settings > .side [href$='section={section}']"));
+    let (Some(side), Some(link)) = (dom::find(".settings > .side"), link) else { return };
+    let (around, bounds) = (side.get_bounding_client_rect(), link.get_bounding_client_rect());
+    let before = (around.left() - bounds.left()).max(0.0).ceil();
+    let after = (bounds.right() - around.right()).max(0.0).ceil();
+    side.set_scroll_left(side.scroll_left() + (after - before) as i32);
 }
 
 /// The heading of a section, with a remark.

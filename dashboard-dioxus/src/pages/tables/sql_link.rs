@@ -17,16 +17,8 @@ pub(super) fn open_sql(project: &str, sql: &str) {
 
 /// A button that opens the SQL page with a statement.
 #[component]
-pub(super) fn SqlButton(
-    project: String,
-    sql: String,
-    /// Whether the statement destroys data.
-    #[props(default)]
-    danger: bool,
-    children: Element,
-) -> Element {
-    let class = if danger { "btn btn-s btn-danger" } else { "btn btn-s" };
+pub(super) fn SqlButton(project: String, sql: String, children: Element) -> Element {
     rsx! {
-        button { class, r#type: "button", onclick: move |_| open_sql(&project, &sql), {children} }
+        button { class: "btn btn-s", r#type: "button", onclick: move |_| open_sql(&project, &sql), {children} }
     }
 }

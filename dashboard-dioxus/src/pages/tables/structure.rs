@@ -5,7 +5,7 @@ use api_types::{ConstraintKind, IdentityKind, PolicyCommand, ReferenceAction, Ta
 use dioxus::prelude::*;
 
 use super::{
-    access::{PolicyDialog, PolicyMenu},
+    access::{PolicyDialog, PolicyMenu, roles_in_words},
     sql_link::SqlButton,
     table_page::{Shared, table_address},
 };
@@ -47,7 +47,6 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
                 SqlButton {
                     project: id.clone(),
                     sql: "drop {kind} {table};\n",
-                    danger: true,
                     if is_table { "Drop table" } else { "Drop {kind}" }
                 }
             }
@@ -68,7 +67,7 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
                 Triggers { detail: detail.clone() }
             }
             if !detail.policies.is_empty() {
-                Policies { policies: detail.policies.clone() }
+                Policies { project: id.clone(), policies: detail.policies.clone() }
             }
             section { class: "section", "aria-label": "Definition",
                 div { class: "code",
@@ -272,6 +271,7 @@ fn Triggers(detail: Shared) -> Element {
 /// The policies of row-level security, with their conditions.
 #[component]
 pub(super) fn Policies(
+    project: String,
     policies: Vec<TablePolicy>,
     /// The dialog that the menus of the policies open. Without it, policies have no menu.
     #[props(default)]
@@ -297,7 +297,7 @@ pub(super) fn Policies(
                             if !policy.permissive { " " span { class: "tag", "restrictive" } }
                         }
                         td { {command(policy.command)} }
-                        td { class: "mono", {policy.roles.join(", ")} }
+                        td { title: policy.roles.join(", "), {roles_in_words(&project, &policy.roles)} }
                         td {
                             class: "mono cut cell-wide",
                             title: policy.using.clone(),

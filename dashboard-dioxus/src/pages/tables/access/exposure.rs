@@ -90,6 +90,7 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
                     save(is_confirmed);
                 }
             },
+            div { class: "section-head", h2 { "Give access" } }
             div { class: "stack stack-6",
                 div { class: "access-choices",
                     Choice {

@@ -3,7 +3,7 @@
 //! table is opened, and [`run_sql`] switches row-level security on.
 //!
 //! [`policy_form`] creates and changes a policy with the statements of [`policy_sql`], and [`policy_deletion`] deletes
-//! it. [`policy_effects`] says what this means for callers.
+//! it. [`policy_effects`] says what this means for callers, and [`policy_roles`] names the roles.
 
 mod callers;
 mod exposure;
@@ -11,6 +11,7 @@ mod policies;
 mod policy_deletion;
 mod policy_effects;
 mod policy_form;
+mod policy_roles;
 mod policy_sql;
 mod run_sql;
 mod steps;
@@ -29,6 +30,7 @@ pub(super) use callers::exposure_of;
 use exposure::ExposureForm;
 use policies::PolicyDialogs;
 pub(super) use policies::{PolicyDialog, PolicyMenu};
+pub(super) use policy_roles::roles_in_words;
 use run_sql::{RunSql, Statements};
 use steps::Steps;
 use templates::Template;
@@ -49,21 +51,18 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                     NoOriginsNote { project }
                 }
             }
+            // The parts below have the order of the steps.
             Steps { detail: detail.clone() }
-            // The key resets the form when the access was changed elsewhere. Dioxus compares keys only in lists, so
-            // this is a list of one element.
-            for detail in [detail.clone()] {
-                ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail }
-            }
             if !detail.policies.is_empty() {
-                Policies { policies: detail.policies.clone(), dialog: Some(dialog) }
+                Policies { project: id.clone(), policies: detail.policies.clone(), dialog: Some(dialog) }
             }
             // Only tables can have policies.
             if detail.kind == TableKind::Table {
                 section { class: "section", "aria-label": "Policy templates",
                     div { class: "section-head", h2 { "Write a policy" } }
                     p { class: "muted mb-2",
-                        "New policy opens a form. A template opens in SQL, where you adapt and run it."
+                        "New policy opens a form, which a template can fill. The other buttons open a template in SQL, \
+                        where you adapt and run it."
                     }
                     div { class: "row wrap",
                         button {
@@ -84,6 +83,11 @@ pub(super) fn Access(project: ReadSignal<String>, detail: Shared) -> Element {
                         }
                     }
                 }
+            }
+            // The key resets the form when the access was changed elsewhere. Dioxus compares keys only in lists, so
+            // this is a list of one element.
+            for detail in [detail.clone()] {
+                ExposureForm { key: "{detail.name}{detail.exposure:?}", project: id.clone(), detail }
             }
             PolicyDialogs { project: id.clone(), detail: detail.clone(), dialog }
         }

@@ -1,14 +1,16 @@
 //! The dialogs "New policy" and "Edit policy": a form, and the SQL that it writes.
 
-use api_types::{ApiCaller, PolicyCommand, TablePolicy};
+use api_types::{PolicyCommand, TablePolicy};
 use dioxus::prelude::*;
 
 use super::{
     super::{focus::focus_behind_dialog, new_table::name_problem, table_page::Shared},
     NEW_POLICY,
     policy_effects::{losses, open_writes},
-    policy_sql::{EVERYONE, PolicyFields, has_check, has_using, is_replaced, needs_condition, with_role, write_sql},
+    policy_roles::{callers_of, role_choices},
+    policy_sql::{PolicyFields, has_check, has_using, is_replaced, needs_condition, with_role, write_sql},
     run_sql::{SqlBlock, Statements, use_run},
+    templates::form_templates,
 };
 use crate::{
     draft,
@@ -86,6 +88,18 @@ pub(super) fn PolicyForm(
     let shown_sql = shown_sql.to_owned();
     let choices = role_choices(&project, &saved.roles);
     let has_no_role = fields.roles.is_empty();
+    let templates = form_templates(&detail);
+    let labels: Vec<&'static str> = templates.iter().map(|(label, _)| *label).collect();
+    let fill = move |event: FormEvent| {
+        let chosen = templates.iter().find(|(label, _)| *label == event.value());
+        let fields = chosen.map_or_else(|| PolicyFields::of(None), |(_, fields)| fields.clone());
+        let (mut name, mut using, mut check) = (name, using, check);
+        name.set(fields.name);
+        command.set(fields.command);
+        roles.set(fields.roles);
+        using.set(fields.using);
+        check.set(fields.check);
+    };
     let callers = callers_of(&project, &fields.roles, old.map(|old| old.callers.as_slice()).unwrap_or_default());
     let opened = open_writes(&fields, &callers, &detail).filter(|_| !is_restrictive);
     let lost = match old.filter(|_| can_save) {
@@ -136,6 +150,17 @@ pub(super) fn PolicyForm(
                 }
             },
             form { id: FORM, class: "stack", onsubmit: save,
+                if is_new {
+                    div { class: "field",
+                        label { r#for: "policy-template", "Template" }
+                        select { id: "policy-template", class: "input", onchange: fill,
+                            option { value: "", "None" }
+                            for label in labels {
+                                option { key: "{label}", value: "{label}", "{label}" }
+                            }
+                        }
+                    }
+                }
                 Field {
                     id: "policy-name", label: "Name", value: name, required: true, autofocus: true, error: name_error,
                 }
@@ -286,21 +311,6 @@ fn using_help(command: PolicyCommand, is_restrictive: bool) -> String {
     format!("{effect}{reading}")
 }
 
-/// Returns the callers of the API that a policy with these roles applies to. `before` are the callers of the saved
-/// policy. If `roles` contains a role that the form does not know, they stay, because they may have that role.
-fn callers_of(project: &str, roles: &[String], before: &[ApiCaller]) -> Vec<ApiCaller> {
-    let known = [
-        (ApiCaller::Publishable, format!("proj_{project}_anon")),
-        (ApiCaller::SignedIn, format!("proj_{project}_user")),
-    ];
-    let is_known = |role: &String| role == EVERYONE || known.iter().any(|(_, known)| known == role);
-    let (is_for_all, has_others) = (roles.iter().any(|role| role == EVERYONE), !roles.iter().all(is_known));
-    let applies = |(caller, role): &&(ApiCaller, String)| {
-        is_for_all || roles.contains(role) || (has_others && before.contains(caller))
-    };
-    known.iter().filter(applies).map(|(caller, _)| *caller).collect()
-}
-
 /// Returns the name of a form's unsaved input.
 fn draft_name(project: &str, table: &str, policy: &str) -> String {
     format!("policy.{project}.{table}.{policy}")
@@ -314,49 +324,9 @@ pub(super) fn forget_draft(project: &str, table: &str, policy: &str) {
     }
 }
 
-/// Returns the roles that a policy can apply to, with their names: those of the API's callers, and others that the
-/// policy has. Servers with the secret key bypass policies.
-fn role_choices(project: &str, roles: &[String]) -> Vec<(String, String)> {
-    let known = [
-        (EVERYONE.to_owned(), "Everyone".to_owned()),
-        (format!("proj_{project}_anon"), "Browsers with the publishable key".to_owned()),
-        (format!("proj_{project}_user"), "Signed-in users".to_owned()),
-    ];
-    let others = roles.iter().filter(|role| known.iter().all(|(known, _)| known != *role));
-    let others: Vec<_> = others.map(|role| (role.clone(), role.clone())).collect();
-    known.into_iter().chain(others).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn roles_of_callers_have_names_and_others_are_kept() {
-        let choices = role_choices("x", &["proj_x_user".to_owned(), "reporting".to_owned()]);
-        let choices: Vec<(&str, &str)> = choices.iter().map(|(role, name)| (role.as_str(), name.as_str())).collect();
-        let expected = [
-            ("public", "Everyone"),
-            ("proj_x_anon", "Browsers with the publishable key"),
-            ("proj_x_user", "Signed-in users"),
-            ("reporting", "reporting"),
-        ];
-        assert_eq!(choices, expected);
-    }
-
-    #[test]
-    fn callers_follow_from_the_roles_and_those_of_unknown_roles_stay() {
-        let callers = |roles: &[&str], before: &[ApiCaller]| {
-            let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
-            callers_of("x", &roles, before)
-        };
-        let both = [ApiCaller::Publishable, ApiCaller::SignedIn];
-        assert_eq!(callers(&["public"], &[]), both);
-        assert_eq!(callers(&["proj_x_user"], &both), [ApiCaller::SignedIn]);
-        assert_eq!(callers(&["proj_x_anon", "reporting"], &[]), [ApiCaller::Publishable]);
-        assert_eq!(callers(&["reporting"], &[ApiCaller::SignedIn]), [ApiCaller::SignedIn]);
-        assert!(callers(&[], &both).is_empty());
-    }
 
     #[test]
     fn help_says_what_the_condition_does() {

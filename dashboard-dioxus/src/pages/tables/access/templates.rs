@@ -1,7 +1,9 @@
-//! Templates of policies, with the names of the table and of the column that contains a row's owner.
+//! Templates of policies, with the names of the table and of the column that contains a row's owner. They open in SQL,
+//! or fill the form of a policy.
 
-use api_types::{ColumnDetail, TableDetail};
+use api_types::{ColumnDetail, PolicyCommand, TableDetail};
 
+use super::policy_sql::PolicyFields;
 use crate::value::quoted;
 
 /// Usual names of the column that contains the id of a row's owner.
@@ -54,6 +56,26 @@ impl Template {
             }
         }
     }
+}
+
+/// Returns the templates that fill the form of a new policy, with their labels. A policy has one command, so there is
+/// one for each command of a row's owner.
+pub(super) fn form_templates(detail: &TableDetail) -> [(&'static str, PolicyFields); 5] {
+    let (_, is_own) = ownership(detail);
+    let fields = |name: &str, command, condition: &str| PolicyFields {
+        name: name.to_owned(),
+        command,
+        using: condition.to_owned(),
+        check: condition.to_owned(),
+        ..PolicyFields::of(None)
+    };
+    [
+        (Template::OwnerReads.label(), fields("owner_reads", PolicyCommand::Select, &is_own)),
+        ("Owner inserts own rows", fields("owner_inserts", PolicyCommand::Insert, &is_own)),
+        ("Owner changes own rows", fields("owner_updates", PolicyCommand::Update, &is_own)),
+        ("Owner deletes own rows", fields("owner_deletes", PolicyCommand::Delete, &is_own)),
+        (Template::EveryoneReads.label(), fields("everyone_reads", PolicyCommand::Select, "true")),
+    ]
 }
 
 /// Returns the condition that a row belongs to the signed-in user. If the table has no column with the id of a row's
