@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, hidden, openPage, refusal, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, hidden, openPage, refusal, shown, url } from "./support.mjs";
 
 const store = new URL((await admin("GET", "/system")).storagePublicEndpoint).origin;
 
@@ -37,6 +37,24 @@ test("upload that is cancelled while its conflict is read asks nothing", async (
   release();
   await hidden(page.getByRole("region", { name: "Uploads" }));
   await hidden(page.getByRole("alertdialog"));
+});
+
+test("focus moves to the page when the row of a moved object is gone, and when the uploads are closed", async (t) => {
+  const { page } = await openBucket(t, "a.txt");
+  const isOnPage = () => page.getByRole("main").evaluate((main) => main === document.activeElement);
+  await button(page, "Actions for a.txt").press("Enter");
+  await page.getByRole("menuitem", { name: "Move object" }).press("Enter");
+  const dialog = page.getByRole("dialog", { name: "Move object" });
+  await dialog.getByRole("textbox", { name: "New path" }).fill("folder/a.txt");
+  await page.keyboard.press("Enter");
+  await hidden(page.getByRole("link", { name: "a.txt", exact: true }));
+  await eventually(isOnPage, "the focus on the page after the move");
+  await page.locator("#upload-files").setInputFiles([
+    { name: "b.txt", mimeType: "text/plain", buffer: Buffer.from("b") },
+  ]);
+  await button(page, "Close uploads").press("Enter");
+  await hidden(page.getByRole("region", { name: "Uploads" }));
+  await eventually(isOnPage, "the focus on the page after the uploads are closed");
 });
 
 test("upload in parts that gets another name leaves no parts", async (t) => {

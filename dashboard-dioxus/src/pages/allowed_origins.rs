@@ -69,7 +69,7 @@ pub(super) fn AllowLocal(project: String) -> Element {
         });
     };
     rsx! {
-        button { class: "btn btn-s", r#type: "button", disabled: busy(), onclick: allow, "Allow {LOCAL}" }
+        button { class: "btn btn-s", r#type: "button", "aria-disabled": busy(), onclick: allow, "Allow {LOCAL}" }
     }
 }
 

@@ -91,14 +91,14 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
             title,
             on_close: |()| close(),
             footer: rsx! {
-                button { class: "btn btn-primary", r#type: "submit", form: "channel", disabled: is_busy,
+                button { class: "btn btn-primary", r#type: "submit", form: "channel", "aria-disabled": is_busy,
                     if is_new { "Create channel" } else { "Save channel" }
                 }
                 button {
                     class: "btn",
                     r#type: "button",
                     "data-act": "true",
-                    disabled: is_busy,
+                    "aria-disabled": is_busy,
                     onclick: move |_| test(form, to_test.clone()),
                     if *form.tested.read() == Tested::Running {
                         span { class: "spin" }

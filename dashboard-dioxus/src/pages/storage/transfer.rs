@@ -135,12 +135,14 @@ pub(super) fn TransferDialog(
                     button {
                         class: "btn btn-danger btn-l",
                         r#type: "button",
-                        disabled: busy(),
+                        "aria-disabled": busy(),
                         onclick: move |_| submit.call(true),
                         "Replace"
                     }
                 }
-                button { class: "btn btn-primary btn-l", r#type: "submit", form: "transfer", disabled: busy(), "{act}" }
+                button {
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "transfer", "aria-disabled": busy(), "{act}"
+                }
             },
             form {
                 id: "transfer",
