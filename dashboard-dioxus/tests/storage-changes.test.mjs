@@ -39,6 +39,22 @@ test("upload that is cancelled while its conflict is read asks nothing", async (
   await hidden(page.getByRole("alertdialog"));
 });
 
+test("moved object keeps its name in a path that ends with a slash", async (t) => {
+  const { page, bucket } = await openBucket(t, "a.txt");
+  await button(page, "Actions for a.txt").click();
+  await page.getByRole("menuitem", { name: "Move object" }).click();
+  const dialog = page.getByRole("dialog", { name: "Move object" });
+  const path = dialog.getByRole("textbox", { name: "New path" });
+  await path.fill("2026/autumn");
+  await shown(dialog.getByText("The object gets the name autumn, in the folder 2026/."));
+  await path.fill("2026/autumn/");
+  await shown(dialog.getByText("The object keeps the name a.txt, in the folder 2026/autumn/."));
+  await page.keyboard.press("Enter");
+  await shown(page.getByRole("status").getByText("Object moved to uploads/2026/autumn/a.txt"));
+  const { items } = await admin("GET", `${bucket}/objects?limit=10`);
+  assert.deepEqual(items.map(({ path }) => path), ["2026/autumn/a.txt"]);
+});
+
 test("focus moves to the page when the row of a moved object is gone, and when the uploads are closed", async (t) => {
   const { page } = await openBucket(t, "a.txt");
   const isOnPage = () => page.getByRole("main").evaluate((main) => main === document.activeElement);
