@@ -13,7 +13,7 @@ use super::{
     words::{EVENTS, kind_in_words, preset},
 };
 use crate::{
-    address,
+    address, dom,
     draft::{self, FormDraft},
     remote::{self, Failure, Method},
     text,
@@ -22,6 +22,9 @@ use crate::{
 
 /// The kind that the form of a new channel shows first.
 const DEFAULT_KIND: ChannelKind = ChannelKind::Webhook;
+
+/// Id of the element under the fields that shows the result of a test, or an error that is not about a field.
+const OUTCOME: &str = "channel-outcome";
 
 /// The state of the test message.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,10 +167,14 @@ fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
         Field { id: "channel-name", label: "Name", required: true, value: name, error: of("name") }
         KindFields { kind: kind(), values, stored: saved.is_some(), error: problem.clone() }
         Events { form, error: of("events") }
-        if let Some(why) = of("") {
-            FormError { text: why }
+        if of("").is_some() || tested() != Tested::No {
+            div { id: OUTCOME, class: "stack",
+                if let Some(why) = of("") {
+                    FormError { text: why }
+                }
+                TestResult { tested: tested() }
+            }
         }
-        TestResult { tested: tested() }
     }
 }
 
@@ -246,7 +253,10 @@ fn test(form: Form, channel_id: Option<String>) {
     let Form { kind, name, values, mut error, mut tested, .. } = form;
     let settings = match settings_of(kind(), &values.peek()) {
         Ok(settings) => settings,
-        Err(wrong) => return error.set(Some(wrong)),
+        Err(wrong) => {
+            error.set(Some(wrong));
+            return show_outcome();
+        }
     };
     let request = TestNotificationSettings {
         name: Some(name.peek().trim().to_owned()).filter(|name| !name.is_empty()),
@@ -257,6 +267,7 @@ fn test(form: Form, channel_id: Option<String>) {
     spawn(async move {
         error.set(None);
         tested.set(Tested::Running);
+        show_outcome();
         let path = format!("{PATH}/test");
         let sent: Result<NotificationTest, Failure> = remote::send(Method::Post, &path, &request).await;
         tested.set(match sent {
@@ -273,6 +284,18 @@ fn test(form: Form, channel_id: Option<String>) {
                 }
             }
         });
+        show_outcome();
+    });
+}
+
+/// Focuses the field with a wrong value, or else scrolls to the result under the fields. On a phone, both may be out of
+/// sight.
+fn show_outcome() {
+    spawn(async {
+        dom::next_frame().await;
+        if !dom::focus(".channel-form [aria-invalid=true]") {
+            dom::scroll_into_view(OUTCOME);
+        }
     });
 }
 
@@ -281,7 +304,10 @@ fn save(form: Form, id: Option<String>) {
     let Form { unsaved, kind, name, values, events, mut error, mut busy, .. } = form;
     let settings = match settings_of(kind(), &values.peek()) {
         Ok(settings) => settings,
-        Err(wrong) => return error.set(Some(wrong)),
+        Err(wrong) => {
+            error.set(Some(wrong));
+            return show_outcome();
+        }
     };
     let (name, events) = (name.peek().trim().to_owned(), events.peek().clone());
     spawn(async move {
@@ -309,6 +335,7 @@ fn save(form: Form, id: Option<String>) {
             Err(failure) => {
                 let message = failure.message();
                 error.set(Some((field_in(&message).unwrap_or_default(), message)));
+                show_outcome();
             }
         }
     });
