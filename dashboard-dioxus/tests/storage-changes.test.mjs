@@ -55,6 +55,19 @@ test("moved object keeps its name in a path that ends with a slash", async (t) =
   assert.deepEqual(items.map(({ path }) => path), ["2026/autumn/a.txt"]);
 });
 
+test("uploads do not cover the bar at the bottom of the page in a narrow window", async (t) => {
+  const { page } = await openBucket(t, "a.txt");
+  await page.locator("#upload-files").setInputFiles([
+    { name: "b.txt", mimeType: "text/plain", buffer: Buffer.from("b") },
+  ]);
+  await shown(button(page, "Close uploads"));
+  for (const width of [1440, 900, 390]) {
+    await page.setViewportSize({ width, height: 844 });
+    // A click fails if another element covers the button.
+    await page.getByRole("main").getByRole("button", { name: "Refresh" }).click();
+  }
+});
+
 test("focus moves to the page when the row of a moved object is gone, and when the uploads are closed", async (t) => {
   const { page } = await openBucket(t, "a.txt");
   const isOnPage = () => page.getByRole("main").evaluate((main) => main === document.activeElement);
