@@ -224,6 +224,8 @@ test("arrow keys move among the last runs", async (t) => {
   assert.ok(await bars.nth(0).evaluate((bar) => bar === document.activeElement));
   await page.keyboard.press("End");
   assert.ok(await bars.nth(1).evaluate((bar) => bar === document.activeElement));
+  await page.goto(`${url}/jobs/${job.id}`);
+  await shown(page.getByText("Last 2 runs", { exact: true }));
 });
 
 test("failing job comes first with its reason in the row", async (t) => {
