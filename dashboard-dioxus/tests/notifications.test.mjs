@@ -59,6 +59,8 @@ test("channel is tested before it is saved, and its URL is not shown again", asy
   await shown(row.getByText(receiverUrl, { exact: true }));
   assert.ok(!(await page.content()).includes("hidden-path"));
   await shown(page.getByRole("status").getByText(new RegExp(`^Failures go to .*ops ${unique}`)));
+  // The settings were tested before they were saved.
+  await hidden(row.getByText("Not tested since it was saved"));
   await row.getByRole("link", { name: `ops ${unique}` }).click();
   const saved = page.getByRole("dialog", { name: `ops ${unique}` });
   assert.equal(await saved.getByLabel("Secret").inputValue(), "");

@@ -1,5 +1,7 @@
 //! The form of a channel. It can send a test message before the channel is saved.
 
+use std::collections::BTreeMap;
+
 use api_types::{
     ChannelKind, CreateNotificationChannel, NotificationChannel, NotificationEvent, NotificationTest,
     TestNotificationSettings, UpdateNotificationChannel,
@@ -10,6 +12,7 @@ use super::{
     PATH,
     deliveries::Deliveries,
     fields::{KindFields, Values, field_in, settings_of, use_values, values_of},
+    tested::note_saved,
     words::{EVENTS, kind_in_words, preset},
 };
 use crate::{
@@ -49,6 +52,8 @@ struct Form {
     events: Signal<Vec<NotificationEvent>>,
     error: Signal<FieldError>,
     tested: Signal<Tested>,
+    /// The kind and the values that were delivered by the last test.
+    delivered: Signal<Option<(ChannelKind, BTreeMap<&'static str, String>)>>,
     busy: Signal<bool>,
 }
 
@@ -65,6 +70,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
         events: unsaved.use_field("events", channel.as_ref().map_or_else(preset, |channel| channel.events.clone())),
         error: use_signal(|| None),
         tested: use_signal(|| Tested::No),
+        delivered: use_signal(|| None),
         busy: use_signal(|| false),
     };
     let is_new = saved.is_none();
@@ -250,7 +256,8 @@ fn TestResult(tested: Tested) -> Element {
 
 /// Sends a test message with the settings of the form, without saving them.
 fn test(form: Form, channel_id: Option<String>) {
-    let Form { kind, name, values, mut error, mut tested, .. } = form;
+    let Form { kind, name, values, mut error, mut tested, mut delivered, .. } = form;
+    let sent_values = (kind(), values.peek().clone());
     let settings = match settings_of(kind(), &values.peek()) {
         Ok(settings) => settings,
         Err(wrong) => {
@@ -270,6 +277,7 @@ fn test(form: Form, channel_id: Option<String>) {
         show_outcome();
         let path = format!("{PATH}/test");
         let sent: Result<NotificationTest, Failure> = remote::send(Method::Post, &path, &request).await;
+        delivered.set(matches!(&sent, Ok(test) if test.delivered).then_some(sent_values));
         tested.set(match sent {
             Ok(test) if test.delivered => Tested::Delivered(text::duration(test.duration_ms)),
             Ok(test) => Tested::Refused(test.error.unwrap_or_else(|| "The receiver gave no reason.".to_owned())),
@@ -301,7 +309,7 @@ fn show_outcome() {
 
 /// Creates the channel, or saves its changes.
 fn save(form: Form, id: Option<String>) {
-    let Form { unsaved, kind, name, values, events, mut error, mut busy, .. } = form;
+    let Form { unsaved, kind, name, values, events, mut error, delivered, mut busy, .. } = form;
     let settings = match settings_of(kind(), &values.peek()) {
         Ok(settings) => settings,
         Err(wrong) => {
@@ -310,6 +318,7 @@ fn save(form: Form, id: Option<String>) {
         }
     };
     let (name, events) = (name.peek().trim().to_owned(), events.peek().clone());
+    let was_tested = *delivered.peek() == Some((kind(), values.peek().clone()));
     spawn(async move {
         busy.set(true);
         let is_new = id.is_none();
@@ -326,7 +335,8 @@ fn save(form: Form, id: Option<String>) {
         };
         busy.set(false);
         match saved {
-            Ok(_) => {
+            Ok(channel) => {
+                note_saved(&channel.id, was_tested);
                 unsaved.forget();
                 messages::show(if is_new { "Channel created" } else { "Channel saved" });
                 remote::forget(PATH);
