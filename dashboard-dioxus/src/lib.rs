@@ -3,7 +3,8 @@
 //! In reading order: [`startup`] starts the app and shows panics. [`route`] defines the addresses of the pages.
 //! [`frame`] surrounds every page. [`pages`] contains a folder or file for each page, and [`lazy`] loads most pages
 //! when they are opened. [`ui`] contains the components that pages are built from. [`remote`] sends requests to the
-//! server. [`draft`] keeps the unsaved input of forms. [`address`] reads and writes the query of the address.
+//! server. [`draft`] keeps the unsaved input of forms. [`focus`] keeps the keyboard focus while an action is in
+//! progress. [`address`] reads and writes the query of the address.
 //! [`run_progress`] describes how far a run is, and [`cancel_run`] asks before a run is cancelled.
 //!
 //! Deliberately absent: `document::eval`, `document::Title` and everything else that runs text as JavaScript, because
@@ -16,6 +17,7 @@ pub mod cancel_run;
 pub mod clipboard;
 pub mod dom;
 pub mod draft;
+pub mod focus;
 pub mod frame;
 pub mod lazy;
 pub mod pages;

@@ -9,7 +9,7 @@ use dioxus::{
 use wasm_bindgen::{JsCast as _, closure::Closure, prelude::wasm_bindgen};
 use web_sys::{Element, HtmlElement};
 
-use crate::{address, app::App, dom, draft, lazy};
+use crate::{address, app::App, dom, draft, focus, lazy};
 
 /// Starts the app. The page's script calls it once the module is loaded.
 #[wasm_bindgen(start)]
@@ -23,6 +23,7 @@ pub fn start() {
     remove_skeleton();
     address::note_first();
     lazy::watch_links();
+    focus::refuse_disabled();
     LaunchBuilder::web().with_context_provider(|| Box::new(quiet_document())).launch(App);
 }
 

@@ -150,8 +150,14 @@ test("host that is not allowed is named while it is typed", async (t) => {
   const error = page.getByRole("alert").filter({ hasText: "ATLASHUB_HTTP_ALLOWED_HOSTS" });
   await shown(error.getByText(/api\.example\.com.*isn't allowed\. Add it to ATLASHUB_HTTP_ALLOWED_HOSTS/));
   await shown(error.getByText(/environment variable of the server; restart AtlasHub/));
+  // A private address needs a mark in the variable.
+  await page.getByRole("textbox", { name: "URL" }).fill("http://127.0.0.1:18798/ping");
+  await shown(error.getByText(/Add 127\.0\.0\.1:18798\+private to ATLASHUB_HTTP_ALLOWED_HOSTS/));
   await error.getByRole("link", { name: "Show configuration" }).click();
   await shown(heading(page, "Settings"));
+  const variables = page.getByRole("table", { name: "Configuration" });
+  await shown(variables.getByText("ATLASHUB_HTTP_ALLOWED_HOSTS", { exact: true }));
+  await hidden(variables.getByText("ATLASHUB_PUBLIC_LISTEN", { exact: true }));
 });
 
 test("preset replaces an invalid schedule with one click", async (t) => {
@@ -218,6 +224,8 @@ test("arrow keys move among the last runs", async (t) => {
   assert.ok(await bars.nth(0).evaluate((bar) => bar === document.activeElement));
   await page.keyboard.press("End");
   assert.ok(await bars.nth(1).evaluate((bar) => bar === document.activeElement));
+  await page.goto(`${url}/jobs/${job.id}`);
+  await shown(page.getByText("Last 2 runs", { exact: true }));
 });
 
 test("failing job comes first with its reason in the row", async (t) => {

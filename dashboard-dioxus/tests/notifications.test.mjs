@@ -59,6 +59,8 @@ test("channel is tested before it is saved, and its URL is not shown again", asy
   await shown(row.getByText(receiverUrl, { exact: true }));
   assert.ok(!(await page.content()).includes("hidden-path"));
   await shown(page.getByRole("status").getByText(new RegExp(`^Failures go to .*ops ${unique}`)));
+  // The settings were tested before they were saved.
+  await hidden(row.getByText("Not tested since it was saved"));
   await row.getByRole("link", { name: `ops ${unique}` }).click();
   const saved = page.getByRole("dialog", { name: `ops ${unique}` });
   assert.equal(await saved.getByLabel("Secret").inputValue(), "");
@@ -78,6 +80,28 @@ test("failed test of a channel shows the reason", async (t) => {
   await form.getByLabel("URL").fill("http://localhost:9/dead");
   await form.getByRole("button", { name: "Send test" }).click();
   await shown(form.getByRole("alert").getByText("connection refused"));
+});
+
+test("result of a test is in sight on a phone, and a wrong field gets the focus", async (t) => {
+  const page = await openPage(t, { narrow: true });
+  await page.goto(`${url}/notifications?channel=new`);
+  const form = page.getByRole("dialog", { name: "New channel" });
+  await form.getByRole("radio", { name: "Webhook" }).check();
+  const send = form.getByRole("button", { name: "Send test" });
+  await form.getByLabel("URL").fill(`${receiverUrl}/refused`);
+  await form.getByLabel("Secret").fill("short");
+  await send.tap();
+  const isFocused = () => form.getByLabel("Secret").evaluate((field) => field === document.activeElement);
+  await eventually(isFocused, "the focus on the wrong field");
+  await form.getByLabel("Secret").fill(SECRET);
+  await send.tap();
+  const alert = form.getByRole("alert").filter({ hasText: "The receiver returned 401." });
+  await shown(alert);
+  const isInSight = () => alert.evaluate((element) => {
+    const [inner, outer] = [element, element.closest(".sheet > .body")].map((part) => part.getBoundingClientRect());
+    return inner.top >= outer.top && inner.bottom <= outer.bottom;
+  });
+  await eventually(isInSight, "the result in sight");
 });
 
 test("secret of a webhook is generated, and copied before it is hidden", async (t) => {

@@ -318,7 +318,7 @@ test("dialog for another plugin does not show an earlier failure", async (t) => 
   assert.equal(await dialog.getByRole("alert").count(), 0);
 });
 
-test("secret that is added twice has one field", async (t) => {
+test("secret that is added twice has one field, whose name but not value is kept over a reload", async (t) => {
   const page = await openPage(t);
   const requested = [{ capability: "secrets", reason: "It calls an API.", scope: { secrets: ["*"] } }];
   await offer(page, plugin({ requested }));
@@ -331,6 +331,12 @@ test("secret that is added twice has one field", async (t) => {
   await eventually(async () => (await name.inputValue()) === "", "the added secret");
   const secrets = page.getByRole("region", { name: "Secrets" });
   assert.equal(await secrets.locator("input[type=password]").count(), 1);
+  const value = secrets.getByLabel("TOKEN", { exact: true });
+  await value.fill("a-secret-of-the-tests");
+  await page.reload();
+  await shown(value);
+  assert.equal(await value.inputValue(), "");
+  assert.ok(!(await page.evaluate(() => JSON.stringify({ ...sessionStorage }))).includes("a-secret-of-the-tests"));
 });
 
 test("key is trusted and revoked", async (t) => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage, shown,
-  url,
+  admin, button, createProject, eventually, expectAccessible, expectNamesContainTexts, heading, hidden, openPage,
+  refusal, shown, url,
 } from "./support.mjs";
 
 test("the page of a project shows how to connect an app", async (t) => {
@@ -246,6 +246,37 @@ test("list from the cache is shown with the time at which it was read", async (t
   const [hours, minutes, seconds] = (await updated.textContent()).match(/\d\d/g).map(Number);
   const shownAt = new Date(before).setHours(hours, minutes, seconds, 0);
   assert.ok(Math.abs(before - shownAt) < 30_000, await updated.textContent());
+});
+
+test("origin is added to the origins that another tab has allowed", async (t) => {
+  const { id } = await createProject("origins");
+  const other = "https://other.example.com";
+  const page = await openPage(t);
+  await page.route("**/admin/v1/events*", () => {});
+  let isStale = true;
+  await page.route(`**/admin/v1/projects/${id}`, async (route) => {
+    if (!isStale || route.request().method() !== "GET") return route.continue();
+    const response = await route.fetch();
+    return route.fulfill({ response, json: { ...(await response.json()), corsOrigins: [] } });
+  });
+  await page.goto(`${url}/projects/${id}`);
+  const allow = button(page, "Allow http://localhost:3000");
+  await shown(allow);
+  await admin("PATCH", `/projects/${id}`, { corsOrigins: [other] });
+  isStale = false;
+  await allow.click();
+  const allowed = async () => (await admin("GET", `/projects/${id}`)).corsOrigins.toSorted().join();
+  await eventually(async () => (await allowed()) === `http://localhost:3000,${other}`, "both origins");
+});
+
+test("users that can't be counted are not said to be none", async (t) => {
+  const { id } = await createProject("uncounted");
+  const page = await openPage(t);
+  await page.route(`**/admin/v1/projects/${id}/users?*`, (route) => route.fulfill(refusal(403, "Not allowed here.")));
+  await page.goto(`${url}/projects/${id}/settings`);
+  await button(page, "Delete project").click();
+  const dialog = page.getByRole("dialog", { name: "Delete project" });
+  await shown(dialog.getByText("Its contents could not be counted. Not allowed here."));
 });
 
 test("an empty list explains what appears there", async (t) => {

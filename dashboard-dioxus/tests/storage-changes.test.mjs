@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, hidden, openPage, refusal, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, hidden, openPage, refusal, shown, url } from "./support.mjs";
 
 const store = new URL((await admin("GET", "/system")).storagePublicEndpoint).origin;
 
@@ -37,6 +37,53 @@ test("upload that is cancelled while its conflict is read asks nothing", async (
   release();
   await hidden(page.getByRole("region", { name: "Uploads" }));
   await hidden(page.getByRole("alertdialog"));
+});
+
+test("moved object keeps its name in a path that ends with a slash", async (t) => {
+  const { page, bucket } = await openBucket(t, "a.txt");
+  await button(page, "Actions for a.txt").click();
+  await page.getByRole("menuitem", { name: "Move object" }).click();
+  const dialog = page.getByRole("dialog", { name: "Move object" });
+  const path = dialog.getByRole("textbox", { name: "New path" });
+  await path.fill("2026/autumn");
+  await shown(dialog.getByText("The object gets the name autumn, in the folder 2026/."));
+  await path.fill("2026/autumn/");
+  await shown(dialog.getByText("The object keeps the name a.txt, in the folder 2026/autumn/."));
+  await page.keyboard.press("Enter");
+  await shown(page.getByRole("status").getByText("Object moved to uploads/2026/autumn/a.txt"));
+  const { items } = await admin("GET", `${bucket}/objects?limit=10`);
+  assert.deepEqual(items.map(({ path }) => path), ["2026/autumn/a.txt"]);
+});
+
+test("uploads do not cover the bar at the bottom of the page in a narrow window", async (t) => {
+  const { page } = await openBucket(t, "a.txt");
+  await page.locator("#upload-files").setInputFiles([
+    { name: "b.txt", mimeType: "text/plain", buffer: Buffer.from("b") },
+  ]);
+  await shown(button(page, "Close uploads"));
+  for (const width of [1440, 900, 390]) {
+    await page.setViewportSize({ width, height: 844 });
+    // A click fails if another element covers the button.
+    await page.getByRole("main").getByRole("button", { name: "Refresh" }).click();
+  }
+});
+
+test("focus moves to the page when the row of a moved object is gone, and when the uploads are closed", async (t) => {
+  const { page } = await openBucket(t, "a.txt");
+  const isOnPage = () => page.getByRole("main").evaluate((main) => main === document.activeElement);
+  await button(page, "Actions for a.txt").press("Enter");
+  await page.getByRole("menuitem", { name: "Move object" }).press("Enter");
+  const dialog = page.getByRole("dialog", { name: "Move object" });
+  await dialog.getByRole("textbox", { name: "New path" }).fill("folder/a.txt");
+  await page.keyboard.press("Enter");
+  await hidden(page.getByRole("link", { name: "a.txt", exact: true }));
+  await eventually(isOnPage, "the focus on the page after the move");
+  await page.locator("#upload-files").setInputFiles([
+    { name: "b.txt", mimeType: "text/plain", buffer: Buffer.from("b") },
+  ]);
+  await button(page, "Close uploads").press("Enter");
+  await hidden(page.getByRole("region", { name: "Uploads" }));
+  await eventually(isOnPage, "the focus on the page after the uploads are closed");
 });
 
 test("upload in parts that gets another name leaves no parts", async (t) => {

@@ -117,7 +117,7 @@ pub fn SessionUnchecked(failure: Failure) -> Element {
                     button {
                         class: "btn btn-primary btn-l",
                         r#type: "button",
-                        disabled: left > 0,
+                        "aria-disabled": left > 0,
                         onclick: move |_| session::check(),
                         if left > 0 { "Try again in {left} s" } else { "Try again" }
                     }

@@ -54,7 +54,7 @@ fn Outdated(failure: Failure) -> Element {
             Mark { shape: Shape::Attention }
             span { class: "grow", role: "alert", "The shown data may be out of date. {failure.message()}" }
             button {
-                class: "btn btn-s", r#type: "button", disabled: left > 0, onclick: |_| remote::forget_all(),
+                class: "btn btn-s", r#type: "button", "aria-disabled": left > 0, onclick: |_| remote::forget_all(),
                 if left > 0 { "Try again in {left} s" } else { "Try again" }
             }
         }

@@ -17,7 +17,8 @@ use crate::{
 
 /// Selects the enabled buttons that change something on the server: those with the style of a main or dangerous action,
 /// and those that are marked with `data-act`.
-const ACTS: &str = ":is(main, dialog) :is(.btn-primary, .btn-danger, [data-act]):not([data-offline], :disabled)";
+const ACTS: &str = ":is(main, dialog) :is(.btn-primary, .btn-danger, [data-act])\
+                    :not([data-offline], :disabled, [aria-disabled=true])";
 
 /// Attribute that stores a button's own tooltip while the button is disabled.
 const TITLE: &str = "data-offline-title";

@@ -23,7 +23,9 @@ pub(super) fn use_running() -> Remote<PageBrief<RunBrief>> {
 /// The dialog "Running work".
 #[component]
 pub fn RunningWork() -> Element {
-    let runs = use_running().value().map(|page| page.items).unwrap_or_default();
+    let page = use_running().value();
+    let has_more = page.as_ref().is_some_and(|page| page.next_cursor.is_some());
+    let runs = page.map(|page| page.items).unwrap_or_default();
     let mut cancelling = use_signal(|| None::<RunBrief>);
     rsx! {
         ModalDialog { name: "Running work", class: "dock-dialog", on_close: |()| overlay::close(),
@@ -45,6 +47,15 @@ pub fn RunningWork() -> Element {
                     ul { "aria-label": "Running work",
                         for run in runs {
                             RunningRun { key: "{run.id}", run, cancelling }
+                        }
+                        if has_more {
+                            li {
+                                span { class: "muted", "More runs are in progress." }
+                                Link {
+                                    to: "/runs?status=running", class: "btn btn-ghost btn-s",
+                                    onfollow: |()| overlay::close(), "All running"
+                                }
+                            }
                         }
                     }
                 }

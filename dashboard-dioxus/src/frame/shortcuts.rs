@@ -150,7 +150,7 @@ fn click_named(names: &[&str]) -> bool {
 }
 
 fn press(element: HtmlElement) -> bool {
-    let is_enabled = !element.has_attribute("disabled");
+    let is_enabled = element.matches(":not(:disabled, [aria-disabled=true])").unwrap_or(false);
     if is_enabled {
         element.click();
     }

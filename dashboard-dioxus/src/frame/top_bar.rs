@@ -88,10 +88,9 @@ pub(super) fn TopBar(project: Option<String>) -> Element {
 
 #[component]
 fn RunningButton() -> Element {
-    let count = use_running().value().map_or(0, |page| page.items.len());
-    if count == 0 {
-        return rsx! {};
-    }
+    let Some(page) = use_running().value().filter(|page| !page.items.is_empty()) else { return rsx! {} };
+    let more = if page.next_cursor.is_some() { "+" } else { "" };
+    let count = format!("{}{more}", page.items.len());
     rsx! {
         button {
             class: "btn btn-ghost",

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     address, dom,
-    remote::{self, Method, use_remote},
+    remote::{self, Failure, Method, use_remote},
     ui::{Icon, IconName, Link, messages},
 };
 
@@ -59,9 +59,8 @@ pub(super) fn AllowLocal(project: String) -> Element {
         let path = format!("/projects/{project}");
         spawn(async move {
             busy.set(true);
-            let change = serde_json::json!({ "corsOrigins": [LOCAL] });
-            match remote::send::<_, serde_json::Value>(Method::Patch, &path, &change).await {
-                Ok(_) => messages::show(format!("{LOCAL} is allowed")),
+            match allow_local(&path).await {
+                Ok(()) => messages::show(format!("{LOCAL} is allowed")),
                 Err(failure) => messages::show_failure(failure.message()),
             }
             busy.set(false);
@@ -69,8 +68,20 @@ pub(super) fn AllowLocal(project: String) -> Element {
         });
     };
     rsx! {
-        button { class: "btn btn-s", r#type: "button", disabled: busy(), onclick: allow, "Allow {LOCAL}" }
+        button { class: "btn btn-s", r#type: "button", "aria-disabled": busy(), onclick: allow, "Allow {LOCAL}" }
     }
+}
+
+/// Adds [`LOCAL`] to the allowed origins of the project at a path of the API. Reads the origins first, because another
+/// tab may have added some, and a change replaces the whole list.
+async fn allow_local(path: &str) -> Result<(), Failure> {
+    let mut origins = remote::get::<ProjectOrigins>(path).await?.cors_origins;
+    if !origins.iter().any(|origin| origin == LOCAL) {
+        origins.push(LOCAL.to_owned());
+        let change = serde_json::json!({ "corsOrigins": origins });
+        remote::send::<_, serde_json::Value>(Method::Patch, path, &change).await?;
+    }
+    Ok(())
 }
 
 /// Focuses the field "Allowed origins" if the address asks for it.

@@ -47,7 +47,7 @@ pub(super) fn CursorPaging(
                     class: "btn btn-ghost btn-s btn-icon",
                     r#type: "button",
                     "aria-label": "Previous page",
-                    disabled: is_first,
+                    "aria-disabled": is_first,
                     onclick: move |_| {
                         let (after, offset) = before.write().pop().unwrap_or_default();
                         turn(after, offset);
@@ -59,7 +59,7 @@ pub(super) fn CursorPaging(
                     class: "btn btn-ghost btn-s btn-icon",
                     r#type: "button",
                     "aria-label": "Next page",
-                    disabled: !has_more,
+                    "aria-disabled": !has_more,
                     onclick: move |_| {
                         before.write().push((after.clone(), offset));
                         turn(next_cursor.clone(), offset + shown as i64);

@@ -105,12 +105,12 @@ pub(super) fn CreateForm(#[props(default)] can_cancel: bool) -> Element {
                 FormError { text: failure }
             }
             div { class: "row",
-                button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy, "Create project" }
+                button { class: "btn btn-primary btn-l", r#type: "submit", "aria-disabled": busy, "Create project" }
                 if can_cancel {
                     button {
                         class: "btn btn-ghost btn-l",
                         r#type: "button",
-                        disabled: busy,
+                        "aria-disabled": busy,
                         onclick: move |_| {
                             name.set(String::new());
                             draft::forget(DRAFT);

@@ -160,7 +160,7 @@ async fn count_users(id: &str) -> Result<(usize, bool), remote::Failure> {
     match remote::get::<ApiPage<serde_json::Value>>(&path).await {
         Ok(page) => Ok((page.items.len(), page.next_cursor.is_some())),
         // The project has no end-user login.
-        Err(failure) if !failure.is_temporary() => Ok((0, false)),
+        Err(failure) if failure.code() == Some("auth_disabled") => Ok((0, false)),
         Err(failure) => Err(failure),
     }
 }

@@ -177,7 +177,7 @@ fn SettingsForm(project: Project) -> Element {
                     button {
                         class: "btn btn-primary btn-l",
                         r#type: "submit",
-                        disabled: busy() || !is_dirty || wrong_origin.is_some(),
+                        "aria-disabled": busy() || !is_dirty || wrong_origin.is_some(),
                         "Save settings"
                     }
                     if is_dirty {

@@ -327,7 +327,7 @@ fn StateActs(project: Project) -> Element {
                 class: "btn btn-ghost btn-s",
                 r#type: "button",
                 "data-act": "true",
-                disabled: busy(),
+                "aria-disabled": busy(),
                 onclick: move |_| {
                     let path = format!("/runs/{run}/cancel");
                     spawn(async move {
@@ -351,7 +351,7 @@ fn StateActs(project: Project) -> Element {
             class: "btn btn-ghost btn-s",
             r#type: "button",
             "data-act": "true",
-            disabled: busy(),
+            "aria-disabled": busy(),
             onclick: move |_| {
                 let path = path.clone();
                 spawn(async move {

@@ -101,7 +101,7 @@ fn TokenForm() -> Element {
                     }
                 }
             }
-            button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || countdown.left() > 0,
+            button { class: "btn btn-primary btn-l", r#type: "submit", "aria-disabled": busy() || countdown.left() > 0,
                 if countdown.left() > 0 { "Sign in (wait {countdown.left()} s)" } else { "Sign in" }
             }
         }

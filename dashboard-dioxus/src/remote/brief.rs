@@ -43,6 +43,9 @@ pub struct TableBrief {
 
 /// Part of [`api_types::Page`].
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PageBrief<T> {
     pub items: Vec<T>,
+    /// Present if there are more items than these.
+    pub next_cursor: Option<String>,
 }

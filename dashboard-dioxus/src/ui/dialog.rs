@@ -12,7 +12,7 @@ use wasm_bindgen::JsCast as _;
 use web_sys::{HtmlDialogElement, HtmlElement};
 
 use super::{FormError, messages::DialogMessages};
-use crate::dom;
+use crate::{dom, focus};
 
 static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
@@ -99,8 +99,8 @@ thread_local! {
 /// Returns the element that has the focus, which opens the dialog or the sheet.
 fn opener() -> Option<HtmlElement> {
     let element = dom::active_element()?.dyn_into::<HtmlElement>().ok()?;
-    // A browser removes the focus from a button that is disabled, such as the button in a dialog that opens another
-    // dialog.
+    // No element has the focus if the one that had it was removed or disabled, such as the button in a dialog that
+    // opens another dialog.
     if element.tag_name() == "BODY" {
         if dom::find("dialog[open], .sheet").is_none() {
             // No element opens this dialog or sheet, and the one that opened an earlier one must not get the focus.
@@ -125,7 +125,10 @@ fn return_focus(before: Option<HtmlElement>) {
         let _ = element.focus();
         has_focus()
     });
-    if !is_returned {
+    if is_returned {
+        // The row that opened the dialog may be removed once the list is read again.
+        focus::hand_over("#main-content");
+    } else {
         dom::focus("#main-content");
     }
 }
@@ -252,7 +255,8 @@ pub fn Confirm(
                 button {
                     class: if is_typed && !busy { "btn btn-danger btn-l" } else { "btn btn-l" },
                     r#type: "button",
-                    disabled: busy || !is_typed,
+                    disabled: !is_typed,
+                    "aria-disabled": busy,
                     onclick: move |_| on_confirm.call(()),
                     "{act}"
                 }

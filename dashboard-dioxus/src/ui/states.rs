@@ -27,7 +27,7 @@ pub fn ErrorBox(
                 div { class: "row wrap",
                     if !failure.is_forbidden() {
                         button {
-                            class: "btn btn-s", r#type: "button", disabled: left > 0,
+                            class: "btn btn-s", r#type: "button", "aria-disabled": left > 0,
                             onclick: move |_| on_retry.call(()),
                             if left > 0 { "Try again in {left} s" } else { "Try again" }
                         }

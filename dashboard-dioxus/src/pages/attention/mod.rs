@@ -130,7 +130,7 @@ fn ActButton(act: Act, is_first: bool, title: String) -> Element {
                 class,
                 r#type: "button",
                 "data-act": "true",
-                disabled: busy(),
+                "aria-disabled": busy(),
                 onclick: move |_| {
                     let (act, title) = (act.clone(), title.clone());
                     spawn(async move {

@@ -194,7 +194,7 @@ fn Neighbour(name: &'static str, icon: IconName, id: Option<String>) -> Element 
         button {
             class: "btn btn-ghost btn-s",
             r#type: "button",
-            disabled: id.is_none(),
+            "aria-disabled": id.is_none(),
             onclick: move |_| address::replace_parameter("entry", id.as_deref()),
             Icon { name: icon }
             "{name}"

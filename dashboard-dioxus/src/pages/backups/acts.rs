@@ -58,7 +58,7 @@ pub(super) fn BackUp(
             title: has_rules.then_some(removes),
             "data-create": if creates { "true" },
             "data-act": "true",
-            disabled: busy(),
+            "aria-disabled": busy(),
             onclick: move |_| {
                 let (target, name) = (target.clone(), name.clone());
                 spawn(async move {

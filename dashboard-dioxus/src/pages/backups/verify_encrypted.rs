@@ -54,7 +54,7 @@ pub(super) fn VerifyEncrypted(live: Live, backup: Backup, on_close: EventHandler
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
                 button {
-                    class: "btn btn-primary btn-l", r#type: "submit", form: "verify-encrypted", disabled: busy(),
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "verify-encrypted", "aria-disabled": busy(),
                     "Verify"
                 }
             },

@@ -87,7 +87,9 @@ fn ExportFormDialog(
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
-                button { class: "btn btn-primary btn-l", r#type: "submit", form: FORM, disabled: busy(), "{act}" }
+                button {
+                    class: "btn btn-primary btn-l", r#type: "submit", form: FORM, "aria-disabled": busy(), "{act}"
+                }
             },
             form { id: FORM, class: "stack", onsubmit: start,
                 ExportFields { choices, chosen, is_list, refused_field }

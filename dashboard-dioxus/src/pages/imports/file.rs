@@ -148,7 +148,7 @@ fn ChooseFile(
                 button {
                     class: "btn btn-primary",
                     r#type: "button",
-                    disabled: busy(),
+                    "aria-disabled": busy(),
                     "data-create": "true",
                     "aria-describedby": if has_problem {
                         "import-file-help import-file-error"
@@ -282,7 +282,7 @@ pub(super) fn FileStep(project: String, import: Import) -> Element {
                         button {
                             class: "btn btn-ghost btn-s",
                             r#type: "button",
-                            disabled: busy(),
+                            "aria-disabled": busy(),
                             onclick: discard.clone(),
                             "Choose another file"
                         }

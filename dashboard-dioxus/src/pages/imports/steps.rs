@@ -216,13 +216,16 @@ fn Apply(
         li { class: "is-now",
             span { class: "dot", "aria-hidden": "true", "4" }
             h2 { "Rules" }
-            fieldset { class: "stack", disabled: is_running,
-                Rules { plan, table, refusal: refusal(), draft }
+            div { class: "stack",
+                fieldset { class: "stack", disabled: is_running,
+                    Rules { plan, table, refusal: refusal(), draft }
+                }
+                // Not in the fieldset, which would take the focus from the pressed button.
                 div { class: "row wrap",
                     button {
                         class: "btn btn-l",
                         r#type: "button",
-                        disabled: is_running || busy(),
+                        "aria-disabled": is_running || busy(),
                         "aria-describedby": "import-dry-run",
                         onclick: move |_| start.call(true),
                         "Dry run"
@@ -230,7 +233,7 @@ fn Apply(
                     button {
                         class: "btn btn-primary btn-l",
                         r#type: "button",
-                        disabled: is_running || busy(),
+                        "aria-disabled": is_running || busy(),
                         onclick: move |_| start.call(false),
                         "Import"
                     }

@@ -39,7 +39,7 @@ pub(super) fn RunNow(job: Job, #[props(default)] with_label: bool) -> Element {
             "aria-label": "{name}",
             title: "{name}",
             "data-act": "true",
-            disabled: busy(),
+            "aria-disabled": busy(),
             onclick: move |_| {
                 let id = job.id.clone();
                 spawn(async move {

@@ -160,7 +160,7 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
                         button {
                             class: "btn btn-ghost btn-s",
                             r#type: "button",
-                            disabled: cursor.is_none(),
+                            "aria-disabled": cursor.is_none(),
                             onclick: |_| address::push_parameter("after", None),
                             "First page"
                         }
@@ -168,7 +168,7 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
                             class: "btn btn-ghost btn-s btn-icon",
                             r#type: "button",
                             "aria-label": "Next page",
-                            disabled: next_cursor.is_none(),
+                            "aria-disabled": next_cursor.is_none(),
                             onclick: move |_| address::push_parameter("after", next_cursor.as_deref()),
                             Icon { name: IconName::ChevronRight }
                         }

@@ -64,7 +64,10 @@ fn JobPage(job: JobData) -> Element {
     let on_settings = address::use_parameter("tab").as_deref() == Some("settings");
     let mut deleting = use_signal(|| None::<JobData>);
     let to_delete = job.clone();
-    let work = words::work_in_words(&job);
+    let work = match (&job.plugin, &job.plugin_job) {
+        (Some(plugin), Some(name)) if plugin == name => format!("Plugin {plugin}"),
+        _ => words::work_in_words(&job),
+    };
     rsx! {
         Page {
             title: "{job.name}",
@@ -111,6 +114,10 @@ fn JobRuns(job: JobData) -> Element {
     let is_narrow = use_is_narrow();
     let notice = overrun(&job, &items);
     let recent = items.iter().take(30).map(recent_run).collect::<Vec<_>>();
+    let strip_title = match recent.len() {
+        1 => "Last run".to_owned(),
+        count => format!("Last {count} runs"),
+    };
     let content = match runs.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Runs", columns: 6 } },
         RemoteState::Failed(failure) => rsx! {
@@ -131,7 +138,10 @@ fn JobRuns(job: JobData) -> Element {
         div { class: "job-facts",
             Facts { job: job.clone() }
             if !recent.is_empty() {
-                div { class: "strip-large", Strip { name: job.name.clone(), runs: recent } }
+                div { class: "strip-large",
+                    span { class: "label muted", "aria-hidden": "true", "{strip_title}" }
+                    Strip { name: job.name.clone(), runs: recent }
+                }
             }
         }
         if let Some(problem) = &job.problem {
@@ -152,7 +162,9 @@ fn JobRuns(job: JobData) -> Element {
                 summary { class: "label muted", "Next five times" }
                 div {
                     class: "items next-times",
-                    FiveTimes { times: job.next_runs.clone(), timezone: job.timezone.clone() }
+                    FiveTimes {
+                        times: job.next_runs.clone(), timezone: job.timezone.clone(), has_title: false
+                    }
                 }
             }
         }

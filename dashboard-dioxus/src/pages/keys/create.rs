@@ -71,9 +71,10 @@ pub(super) fn CreateKey(
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 NotSaved { is_dirty }
-                button { class: "btn btn-l", r#type: "button", disabled: busy(), onclick: cancel, "Cancel" }
+                button { class: "btn btn-l", r#type: "button", "aria-disabled": busy(), onclick: cancel, "Cancel" }
                 button {
-                    class: "btn btn-primary btn-l", r#type: "submit", form: "new-key", disabled: busy(), "Create key"
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "new-key", "aria-disabled": busy(),
+                    "Create key"
                 }
             },
             form { id: "new-key", class: "stack", onsubmit: create,

@@ -75,7 +75,8 @@ pub(super) fn EditKey(
                 NotSaved { is_dirty }
                 button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
                 button {
-                    class: "btn btn-primary btn-l", r#type: "submit", form: "edit-key", disabled: busy(), "Save key"
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "edit-key", "aria-disabled": busy(),
+                    "Save key"
                 }
             },
             form { id: "edit-key", class: "stack", onsubmit: save,

@@ -227,7 +227,7 @@ fn OldKeyUse(project: String, old: ApiKey, open: Signal<Open>) -> Element {
                     class: "btn btn-ghost btn-s",
                     r#type: "button",
                     "data-act": "true",
-                    disabled: busy(),
+                    "aria-disabled": busy(),
                     onclick: move |_| {
                         let path = path.clone();
                         spawn(async move {

@@ -58,11 +58,12 @@ pub(super) fn RotateKey(
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button {
-                    class: "btn btn-l", r#type: "button", disabled: busy(), onclick: move |_| on_close.call(()),
+                    class: "btn btn-l", r#type: "button", "aria-disabled": busy(), onclick: move |_| on_close.call(()),
                     "Cancel"
                 }
                 button {
-                    class: "btn btn-primary btn-l", r#type: "submit", form: "rotate-key", disabled: busy(), "Rotate key"
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "rotate-key", "aria-disabled": busy(),
+                    "Rotate key"
                 }
             },
             form { id: "rotate-key", class: "stack", onsubmit: rotate,

@@ -208,7 +208,7 @@ fn TestButton(channel: NotificationChannel) -> Element {
             r#type: "button",
             "aria-label": "Send test to {channel.name}",
             "data-act": "true",
-            disabled: busy(),
+            "aria-disabled": busy(),
             onclick: move |_| {
                 let (path, name) = (path.clone(), name.clone());
                 spawn(async move {

@@ -1,5 +1,7 @@
 //! The form of a channel. It can send a test message before the channel is saved.
 
+use std::collections::BTreeMap;
+
 use api_types::{
     ChannelKind, CreateNotificationChannel, NotificationChannel, NotificationEvent, NotificationTest,
     TestNotificationSettings, UpdateNotificationChannel,
@@ -10,10 +12,11 @@ use super::{
     PATH,
     deliveries::Deliveries,
     fields::{KindFields, Values, field_in, settings_of, use_values, values_of},
+    tested::note_saved,
     words::{EVENTS, kind_in_words, preset},
 };
 use crate::{
-    address,
+    address, dom,
     draft::{self, FormDraft},
     remote::{self, Failure, Method},
     text,
@@ -22,6 +25,9 @@ use crate::{
 
 /// The kind that the form of a new channel shows first.
 const DEFAULT_KIND: ChannelKind = ChannelKind::Webhook;
+
+/// Id of the element under the fields that shows the result of a test, or an error that is not about a field.
+const OUTCOME: &str = "channel-outcome";
 
 /// The state of the test message.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +52,8 @@ struct Form {
     events: Signal<Vec<NotificationEvent>>,
     error: Signal<FieldError>,
     tested: Signal<Tested>,
+    /// The kind and the values that were delivered by the last test.
+    delivered: Signal<Option<(ChannelKind, BTreeMap<&'static str, String>)>>,
     busy: Signal<bool>,
 }
 
@@ -62,6 +70,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
         events: unsaved.use_field("events", channel.as_ref().map_or_else(preset, |channel| channel.events.clone())),
         error: use_signal(|| None),
         tested: use_signal(|| Tested::No),
+        delivered: use_signal(|| None),
         busy: use_signal(|| false),
     };
     let is_new = saved.is_none();
@@ -91,14 +100,14 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
             title,
             on_close: |()| close(),
             footer: rsx! {
-                button { class: "btn btn-primary", r#type: "submit", form: "channel", disabled: is_busy,
+                button { class: "btn btn-primary", r#type: "submit", form: "channel", "aria-disabled": is_busy,
                     if is_new { "Create channel" } else { "Save channel" }
                 }
                 button {
                     class: "btn",
                     r#type: "button",
                     "data-act": "true",
-                    disabled: is_busy,
+                    "aria-disabled": is_busy,
                     onclick: move |_| test(form, to_test.clone()),
                     if *form.tested.read() == Tested::Running {
                         span { class: "spin" }
@@ -164,10 +173,14 @@ fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
         Field { id: "channel-name", label: "Name", required: true, value: name, error: of("name") }
         KindFields { kind: kind(), values, stored: saved.is_some(), error: problem.clone() }
         Events { form, error: of("events") }
-        if let Some(why) = of("") {
-            FormError { text: why }
+        if of("").is_some() || tested() != Tested::No {
+            div { id: OUTCOME, class: "stack",
+                if let Some(why) = of("") {
+                    FormError { text: why }
+                }
+                TestResult { tested: tested() }
+            }
         }
-        TestResult { tested: tested() }
     }
 }
 
@@ -243,10 +256,14 @@ fn TestResult(tested: Tested) -> Element {
 
 /// Sends a test message with the settings of the form, without saving them.
 fn test(form: Form, channel_id: Option<String>) {
-    let Form { kind, name, values, mut error, mut tested, .. } = form;
+    let Form { kind, name, values, mut error, mut tested, mut delivered, .. } = form;
+    let sent_values = (kind(), values.peek().clone());
     let settings = match settings_of(kind(), &values.peek()) {
         Ok(settings) => settings,
-        Err(wrong) => return error.set(Some(wrong)),
+        Err(wrong) => {
+            error.set(Some(wrong));
+            return show_outcome();
+        }
     };
     let request = TestNotificationSettings {
         name: Some(name.peek().trim().to_owned()).filter(|name| !name.is_empty()),
@@ -257,8 +274,10 @@ fn test(form: Form, channel_id: Option<String>) {
     spawn(async move {
         error.set(None);
         tested.set(Tested::Running);
+        show_outcome();
         let path = format!("{PATH}/test");
         let sent: Result<NotificationTest, Failure> = remote::send(Method::Post, &path, &request).await;
+        delivered.set(matches!(&sent, Ok(test) if test.delivered).then_some(sent_values));
         tested.set(match sent {
             Ok(test) if test.delivered => Tested::Delivered(text::duration(test.duration_ms)),
             Ok(test) => Tested::Refused(test.error.unwrap_or_else(|| "The receiver gave no reason.".to_owned())),
@@ -273,17 +292,33 @@ fn test(form: Form, channel_id: Option<String>) {
                 }
             }
         });
+        show_outcome();
+    });
+}
+
+/// Focuses the field with a wrong value, or else scrolls to the result under the fields. On a phone, both may be out of
+/// sight.
+fn show_outcome() {
+    spawn(async {
+        dom::next_frame().await;
+        if !dom::focus(".channel-form [aria-invalid=true]") {
+            dom::scroll_into_view(OUTCOME);
+        }
     });
 }
 
 /// Creates the channel, or saves its changes.
 fn save(form: Form, id: Option<String>) {
-    let Form { unsaved, kind, name, values, events, mut error, mut busy, .. } = form;
+    let Form { unsaved, kind, name, values, events, mut error, delivered, mut busy, .. } = form;
     let settings = match settings_of(kind(), &values.peek()) {
         Ok(settings) => settings,
-        Err(wrong) => return error.set(Some(wrong)),
+        Err(wrong) => {
+            error.set(Some(wrong));
+            return show_outcome();
+        }
     };
     let (name, events) = (name.peek().trim().to_owned(), events.peek().clone());
+    let was_tested = *delivered.peek() == Some((kind(), values.peek().clone()));
     spawn(async move {
         busy.set(true);
         let is_new = id.is_none();
@@ -300,7 +335,8 @@ fn save(form: Form, id: Option<String>) {
         };
         busy.set(false);
         match saved {
-            Ok(_) => {
+            Ok(channel) => {
+                note_saved(&channel.id, was_tested);
                 unsaved.forget();
                 messages::show(if is_new { "Channel created" } else { "Channel saved" });
                 remote::forget(PATH);
@@ -309,6 +345,7 @@ fn save(form: Form, id: Option<String>) {
             Err(failure) => {
                 let message = failure.message();
                 error.set(Some((field_in(&message).unwrap_or_default(), message)));
+                show_outcome();
             }
         }
     });

@@ -1,14 +1,15 @@
 //! `/notifications`: the channels that messages are sent to.
 //!
 //! [`summary`] names the channels that report failures. [`channels`] lists the channels. [`form`] creates and changes a
-//! channel in a sheet, with its [`fields`]. [`deliveries`] lists the messages to a channel. [`words`] contains texts
-//! about channels.
+//! channel in a sheet, with its [`fields`]. [`tested`] remembers channels that were tested before they were saved.
+//! [`deliveries`] lists the messages to a channel. [`words`] contains texts about channels.
 
 mod channels;
 mod deliveries;
 mod fields;
 mod form;
 mod summary;
+mod tested;
 mod words;
 
 use api_types::{NotificationChannel, Page as ApiPage};

@@ -2,6 +2,8 @@
 
 use api_types::{ChannelKind, NotificationChannel, NotificationEvent};
 
+use super::tested;
+
 /// The events: label and explanation in the form, and name in the list.
 pub(super) const EVENTS: [(NotificationEvent, &str, &str, &str); 7] = [
     (NotificationEvent::RunFailed, "A run fails", "After its last attempt", "failed runs"),
@@ -58,7 +60,7 @@ pub(super) fn reports(channel: &NotificationChannel, event: NotificationEvent) -
 
 /// Returns whether nothing was sent through a channel yet, so that nobody knows whether it works.
 pub(super) fn is_untested(channel: &NotificationChannel) -> bool {
-    channel.last_sent_at.is_none() && channel.last_error.is_none()
+    channel.last_sent_at.is_none() && channel.last_error.is_none() && !tested::was_tested(&channel.id)
 }
 
 #[cfg(test)]

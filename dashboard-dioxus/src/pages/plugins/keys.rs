@@ -174,7 +174,7 @@ fn TrustKey(id: String, proposed: Option<TrustedKey>) -> Element {
                     class: "btn btn-primary btn-l",
                     r#type: "submit",
                     form: "trust-key",
-                    disabled: busy(),
+                    "aria-disabled": busy(),
                     "Trust key"
                 }
             },

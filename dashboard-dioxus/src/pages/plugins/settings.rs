@@ -7,7 +7,7 @@ use dioxus::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    draft,
+    dom, draft,
     ui::{Icon, IconName},
 };
 
@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct Typed {
     /// New values of secrets; `None` removes one.
     pub(super) secrets: BTreeMap<String, Option<String>>,
+    /// Names of secrets that the plugin does not request by name.
+    added: Vec<String>,
     /// All settings, each with name and value.
     pub(super) settings: Vec<(String, String)>,
 }
@@ -26,22 +28,29 @@ struct Kept {
     /// The stored settings that the input changes.
     base: BTreeMap<String, String>,
     settings: Vec<(String, String)>,
+    /// Names of added secrets, without their values.
+    #[serde(default)]
+    added: Vec<String>,
 }
 
-/// Returns the unsaved input for this file of a plugin. The browser stores the settings, but not the secrets. Settings
-/// without changes follow those of the plugin, because all settings are saved together.
+/// Returns the unsaved input for this file of a plugin. The browser stores the settings and the names of added secrets,
+/// but not the values of secrets. Settings without changes follow those of the plugin, because all settings are saved together.
 pub(super) fn use_typed(plugin: &Plugin) -> Signal<Typed> {
-    let saved = Kept { base: plugin.config.clone(), settings: Typed::saved(plugin).settings };
+    let saved = Kept { base: plugin.config.clone(), settings: Typed::saved(plugin).settings, added: Vec::new() };
     let mut kept = draft::use_draft(&format!("plugin.{}.{}", plugin.name, plugin.sha256), saved);
     let mut base = use_signal(|| kept.peek().base.clone());
-    let mut typed = use_signal(|| Typed { secrets: BTreeMap::new(), settings: kept.peek().settings.clone() });
+    let mut typed = use_signal(|| {
+        let kept = kept.peek();
+        Typed { secrets: BTreeMap::new(), added: kept.added.clone(), settings: kept.settings.clone() }
+    });
     if *base.peek() != plugin.config {
         let settings = rebased(&typed.peek().settings, &base.peek(), &plugin.config);
         typed.with_mut(|typed| typed.settings = settings);
         base.set(plugin.config.clone());
     }
     use_effect(move || {
-        let now = Kept { base: base.read().clone(), settings: typed.read().settings.clone() };
+        let typed = typed.read();
+        let now = Kept { base: base.read().clone(), settings: typed.settings.clone(), added: typed.added.clone() };
         if *kept.peek() != now {
             kept.set(now);
         }
@@ -76,7 +85,7 @@ impl Typed {
     /// Returns the input of the form without changes.
     pub(super) fn saved(plugin: &Plugin) -> Self {
         let settings = plugin.config.iter().map(|(name, value)| (name.clone(), value.clone()));
-        Self { secrets: BTreeMap::new(), settings: settings.collect() }
+        Self { secrets: BTreeMap::new(), added: Vec::new(), settings: settings.collect() }
     }
 
     /// Returns the settings to store, if they differ from those of the plugin.
@@ -104,10 +113,10 @@ pub(super) fn SecretsAndSettings(plugin: Plugin, typed: Signal<Typed>) -> Elemen
     let names = secret_names(&plugin);
     let wants_any = plugin.requested.iter().any(|request| request.scope.secrets.iter().any(|name| name.ends_with('*')));
     let settings = typed.read().settings.clone();
-    let mut added = use_signal(Vec::<String>::new);
+    let added = typed.read().added.clone();
     let mut new_name = use_signal(String::new);
     let all: Vec<String> =
-        names.iter().cloned().chain(added().into_iter().filter(|name| !names.contains(name))).collect();
+        names.iter().cloned().chain(added.into_iter().filter(|name| !names.contains(name))).collect();
     rsx! {
         if !all.is_empty() || wants_any {
             section { class: "stack stack-3", "aria-label": "Secrets",
@@ -119,6 +128,7 @@ pub(super) fn SecretsAndSettings(plugin: Plugin, typed: Signal<Typed>) -> Elemen
                     div { class: "row",
                         input {
                             class: "input m mono",
+                            id: "new-secret",
                             "aria-label": "Name of a new secret",
                             placeholder: "NAME",
                             value: "{new_name}",
@@ -130,10 +140,12 @@ pub(super) fn SecretsAndSettings(plugin: Plugin, typed: Signal<Typed>) -> Elemen
                             disabled: new_name.read().trim().is_empty(),
                             onclick: move |_| {
                                 let name = new_name.peek().trim().to_owned();
-                                if !added.peek().contains(&name) {
-                                    added.with_mut(|added| added.push(name));
+                                if !typed.peek().added.contains(&name) {
+                                    typed.with_mut(|typed| typed.added.push(name));
                                 }
                                 new_name.set(String::new());
+                                // The button is disabled without a name.
+                                dom::focus("#new-secret");
                             },
                             Icon { name: IconName::Plus }
                             "Add secret"

@@ -118,7 +118,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                     button {
                         class: "btn btn-primary btn-l",
                         r#type: "button",
-                        disabled: busy() || !is_needed,
+                        "aria-disabled": busy() || !is_needed,
                         title: if !is_needed { "These grants are approved. Nothing has changed since then." },
                         onclick: approve,
                         "Approve {plugin.name}"
@@ -129,7 +129,7 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
                     button {
                         class: "btn btn-ghost btn-l",
                         r#type: "button",
-                        disabled: busy(),
+                        "aria-disabled": busy(),
                         onclick: discard,
                         "Discard changes"
                     }

@@ -116,12 +116,12 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button {
-                    class: "btn btn-l", r#type: "button", disabled: busy(), onclick: move |_| on_close.call(()),
+                    class: "btn btn-l", r#type: "button", "aria-disabled": busy(), onclick: move |_| on_close.call(()),
                     "Cancel"
                 }
                 button {
                     class: "btn btn-primary btn-l", r#type: "submit", form: "choose-project",
-                    disabled: busy() || !is_known || name_problem.is_some(),
+                    disabled: !is_known || name_problem.is_some(), "aria-disabled": busy(),
                     "{act}"
                 }
             },

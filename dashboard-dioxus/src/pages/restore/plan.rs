@@ -277,13 +277,14 @@ pub(super) fn ConfirmForm(restore: Restore, name: String, on_started: EventHandl
                 button {
                     class: if is_typed && !busy() { "btn btn-danger btn-l" } else { "btn btn-l" },
                     r#type: "submit",
-                    disabled: busy() || !is_typed,
+                    disabled: !is_typed,
+                    "aria-disabled": busy(),
                     "Restore {name}"
                 }
                 button {
                     class: "btn btn-ghost btn-l",
                     r#type: "button",
-                    disabled: busy(),
+                    "aria-disabled": busy(),
                     onclick: cancel,
                     "Cancel"
                 }

@@ -86,7 +86,7 @@ pub(in crate::pages) fn UploadArchive(project: String) -> Element {
             button {
                 class: "btn",
                 r#type: "button",
-                disabled: share.is_some(),
+                "aria-disabled": share.is_some(),
                 onclick: |_| {
                     if let Some(field) = dom::find(&format!("#{FIELD}")) {
                         field.click();

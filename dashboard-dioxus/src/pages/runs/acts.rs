@@ -33,7 +33,7 @@ pub(super) fn RunActs(run: Run) -> Element {
             class: "btn",
             r#type: "button",
             "data-act": "true",
-            disabled: busy() || active,
+            "aria-disabled": busy() || active,
             title: if active { "The run has not ended" },
             onclick: move |_| {
                 let (path, of) = (path.clone(), id.clone());

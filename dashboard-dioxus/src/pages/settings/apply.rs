@@ -47,7 +47,7 @@ pub(super) fn Pending(count: i64, started: Signal<Option<String>>) -> Element {
                     button {
                         class: "btn btn-primary",
                         r#type: "button",
-                        disabled: busy(),
+                        "aria-disabled": busy(),
                         onclick: move |_| {
                             spawn(async move {
                                 busy.set(true);

@@ -5,6 +5,7 @@ use dioxus::prelude::*;
 
 use super::SectionHead;
 use crate::{
+    pages::filter_text::use_filter_text,
     remote::{RemoteState, use_remote},
     text,
     ui::{CodeText, CopyButton, Empty, ErrorBox, LoadingTable, SearchBox, finder, narrow::use_is_narrow},
@@ -13,7 +14,7 @@ use crate::{
 #[component]
 pub(super) fn Configuration() -> Element {
     let mut system = use_remote::<SystemInfo>(use_signal(|| "/system".to_owned()).into());
-    let filter = use_signal(String::new);
+    let filter = use_filter_text();
     let mut only_set = use_signal(|| false);
     let content = match system.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Configuration", columns: 4 } },

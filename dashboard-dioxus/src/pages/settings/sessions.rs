@@ -174,7 +174,7 @@ fn EndButton(session: AdminSession) -> Element {
             r#type: "button",
             "aria-label": "End session of {browser_of(&session)}, {address_of(&session)}",
             "data-act": "true",
-            disabled: busy(),
+            "aria-disabled": busy(),
             onclick: move |_| {
                 let path = path.clone();
                 spawn(async move {

@@ -72,14 +72,14 @@ fn Ask(workspace: Workspace, destroyed: Vec<Destroyed>) -> Element {
                 button {
                     class: "btn btn-l",
                     r#type: "button",
-                    disabled: is_busy,
+                    "aria-disabled": is_busy,
                     onclick: back_up,
                     "Back up first and run"
                 }
                 button {
                     class: "btn btn-danger btn-l",
                     r#type: "button",
-                    disabled: is_busy,
+                    "aria-disabled": is_busy,
                     onclick: move |_| run::confirm(workspace),
                     "Run"
                 }

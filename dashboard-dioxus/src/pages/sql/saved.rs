@@ -116,7 +116,7 @@ fn NameQuery(workspace: Workspace, id: String, suggestion: String) -> Element {
                     class: "btn btn-primary btn-l",
                     r#type: "submit",
                     form: "save-query",
-                    disabled: busy(),
+                    "aria-disabled": busy(),
                     "Save query"
                 }
             },

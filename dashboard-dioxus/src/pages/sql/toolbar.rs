@@ -11,7 +11,7 @@ use super::{
     workspace::Workspace,
 };
 use crate::{
-    text,
+    focus, text,
     ui::{Icon, IconName},
 };
 
@@ -33,7 +33,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
                 r#type: "button",
                 "aria-label": "Run",
                 title: "Ctrl-Enter",
-                disabled: is_running || !has_target,
+                "aria-disabled": is_running || !has_target,
                 onclick: move |_| run::start(workspace, Act::Run),
                 Icon { name: IconName::Play }
                 // Hidden from the accessible name, which is always "Run".
@@ -48,7 +48,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
                 r#type: "button",
                 title: "Ctrl-Shift-Enter",
                 "data-act": "true",
-                disabled: is_running || is_empty(),
+                "aria-disabled": is_running || is_empty(),
                 onclick: move |_| run::start(workspace, Act::RunAll),
                 "Run all"
             }
@@ -57,7 +57,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
                 r#type: "button",
                 title: "Shows how Postgres would run the statement",
                 "data-act": "true",
-                disabled: is_running || !has_target,
+                "aria-disabled": is_running || !has_target,
                 onclick: move |_| run::start(workspace, Act::Explain),
                 "Explain"
             }
@@ -66,7 +66,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
                 r#type: "button",
                 title: "Runs the statement and shows where its time goes. Changes are rolled back.",
                 "data-act": "true",
-                disabled: is_running || !has_target,
+                "aria-disabled": is_running || !has_target,
                 onclick: move |_| run::start(workspace, Act::Analyze),
                 "Analyze"
             }
@@ -190,8 +190,11 @@ pub(super) fn CancelButton(workspace: Workspace) -> Element {
             r#type: "button",
             "aria-label": "Cancel",
             title: "Ctrl-.",
-            disabled: is_cancelling,
-            onclick: move |_| run::cancel(workspace, &active),
+            "aria-disabled": is_cancelling,
+            onclick: move |_| {
+                focus::hand_over(".sql-run");
+                run::cancel(workspace, &active);
+            },
             span { class: "spin", "aria-hidden": "true" }
             if is_cancelling { "Cancelling" } else { "Cancel" }
             span { class: "tab-nums muted", "aria-hidden": "true", "{seconds:.1} s" }

@@ -104,7 +104,8 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                 }
                 div { class: "row",
                     button {
-                        class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || !is_dirty, "Save access"
+                        class: "btn btn-primary btn-l", r#type: "submit", "aria-disabled": busy() || !is_dirty,
+                        "Save access"
                     }
                     if is_dirty {
                         button {

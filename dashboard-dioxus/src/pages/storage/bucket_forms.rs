@@ -76,7 +76,7 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
                 NotSaved { is_dirty }
                 button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
                 button {
-                    class: "btn btn-primary btn-l", r#type: "submit", form: "new-bucket", disabled: busy(),
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "new-bucket", "aria-disabled": busy(),
                     "Create bucket"
                 }
             },

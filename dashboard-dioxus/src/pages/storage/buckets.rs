@@ -184,7 +184,10 @@ fn BucketRow(project: ReadSignal<String>, bucket: Bucket, open: Signal<Open>) ->
             td { class: if exposure.signed_in == api_types::BucketAccess::None { "muted hide-800" } else { "hide-800" },
                 "{access_in_words(exposure.signed_in)}"
             }
-            td { class: "num hide-1060", "{text::bytes(bucket.max_object_bytes)}" }
+            td {
+                class: "num hide-1060", title: "Larger objects are refused",
+                "up to {text::bytes(bucket.max_object_bytes)}"
+            }
             td {
                 class: "num muted hide-1060", title: text::exact(bucket.created_at), "{text::date(bucket.created_at)}"
             }

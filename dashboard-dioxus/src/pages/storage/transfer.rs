@@ -98,9 +98,11 @@ pub(super) fn TransferDialog(
     let api_path = format!("{}/objects/{action}", paths::bucket(&project, &bucket));
     let (key, folder, done) =
         (transferring.object.object_key.clone(), folder_of(&path).to_owned(), transferring.done());
+    let old_name = name_of(&path).to_owned();
+    let help = if is_rename { String::new() } else { result_in_words(&new_path(&name.read(), &old_name), &old_name) };
     let submit = use_callback(move |replace: bool| {
         let (api_path, list, key) = (api_path.clone(), list.clone(), key.clone());
-        let to = if is_rename { format!("{folder}{}", name.peek()) } else { name.peek().clone() };
+        let to = if is_rename { format!("{folder}{}", name.peek()) } else { new_path(&name.peek(), &old_name) };
         if is_rename && name.peek().contains('/') {
             error.set(Some("A name can't contain a slash. To put the object into another folder, move it.".to_owned()));
             return;
@@ -110,10 +112,11 @@ pub(super) fn TransferDialog(
             let request = MoveObject { object_key: key, to, to_bucket: Some(to_bucket.peek().clone()), replace };
             let sent: Result<StoredObject, Failure> = remote::send(Method::Post, &api_path, &request).await;
             match sent {
-                Ok(_) => {
+                Ok(object) => {
                     form.forget();
                     remote::forget(&list);
-                    messages::show(done);
+                    let to = if is_rename { name_of(&object.path) } else { object.object_key.as_str() };
+                    messages::show(format!("{done} to {to}"));
                     on_done.call(());
                 }
                 Err(failure) => {
@@ -135,12 +138,14 @@ pub(super) fn TransferDialog(
                     button {
                         class: "btn btn-danger btn-l",
                         r#type: "button",
-                        disabled: busy(),
+                        "aria-disabled": busy(),
                         onclick: move |_| submit.call(true),
                         "Replace"
                     }
                 }
-                button { class: "btn btn-primary btn-l", r#type: "submit", form: "transfer", disabled: busy(), "{act}" }
+                button {
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "transfer", "aria-disabled": busy(), "{act}"
+                }
             },
             form {
                 id: "transfer",
@@ -177,8 +182,54 @@ pub(super) fn TransferDialog(
                     autofocus: true,
                     required: true,
                     error: error(),
+                    help,
                 }
             }
         }
+    }
+}
+
+/// Returns the new path of an object. A path that ends with a slash is a folder, in which the object keeps its name.
+fn new_path(entered: &str, old_name: &str) -> String {
+    if entered.ends_with('/') { format!("{entered}{old_name}") } else { entered.to_owned() }
+}
+
+/// Returns the folder and the name that a new path means. The last part of a path is a name, which looks like a folder
+/// if it has no extension.
+fn result_in_words(path: &str, old_name: &str) -> String {
+    let place = match folder_of(path) {
+        "" => "at the top of the bucket".to_owned(),
+        folder => format!("in the folder {folder}"),
+    };
+    match name_of(path) {
+        "" => format!("A path that ends with a slash is a folder, in which the object keeps the name {old_name}."),
+        name if name == old_name => format!("The object keeps the name {name}, {place}."),
+        name => {
+            format!("The object gets the name {name}, {place}. To keep the name {old_name}, end the path with a slash.")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_that_ends_with_a_slash_keeps_the_name() {
+        assert_eq!(new_path("2026/autumn/", "a.png"), "2026/autumn/a.png");
+        assert_eq!(new_path("2026/autumn", "a.png"), "2026/autumn");
+        assert_eq!(new_path("", "a.png"), "");
+    }
+
+    #[test]
+    fn help_names_the_folder_and_the_name() {
+        let check = |path, expected| assert_eq!(result_in_words(path, "a.png"), expected, "{path}");
+        check("a.png", "The object keeps the name a.png, at the top of the bucket.");
+        check("2026/autumn/a.png", "The object keeps the name a.png, in the folder 2026/autumn/.");
+        check(
+            "2026/autumn",
+            "The object gets the name autumn, in the folder 2026/. To keep the name a.png, end the path with a slash.",
+        );
+        check("", "A path that ends with a slash is a folder, in which the object keeps the name a.png.");
     }
 }

@@ -155,7 +155,7 @@ fn ChangeRole(project: String, user: ProjectUser, on_close: EventHandler<()>) ->
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: move |_| on_close.call(()), "Cancel" }
                 button {
-                    class: "btn btn-primary btn-l", r#type: "submit", form: "change-role", disabled: busy(),
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "change-role", "aria-disabled": busy(),
                     "Change role"
                 }
             },

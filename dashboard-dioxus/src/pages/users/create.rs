@@ -73,7 +73,8 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
                 NotSaved { is_dirty }
                 button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
                 button {
-                    class: "btn btn-primary btn-l", r#type: "submit", form: "new-user", disabled: busy(), "Create user"
+                    class: "btn btn-primary btn-l", r#type: "submit", form: "new-user", "aria-disabled": busy(),
+                    "Create user"
                 }
             },
             form { id: "new-user", class: "stack", onsubmit: create,

@@ -19,7 +19,7 @@ use dioxus::prelude::*;
 
 use super::cursor_paging::{CursorPaging, EmptyPage, page_size};
 use crate::{
-    address,
+    address, focus,
     frame::page::Page,
     remote::{self, Method, RemoteState, use_remote},
     ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, TabLink, TabLinks, messages},
@@ -108,8 +108,10 @@ fn TurnedOff(project: String, on_enabled: EventHandler<()>) -> Element {
             button {
                 class: "btn btn-primary",
                 r#type: "button",
-                disabled: busy(),
+                "aria-disabled": busy(),
                 onclick: move |_| {
+                    // The button is gone once login is on.
+                    focus::hand_over("#main-content");
                     let path = path.clone();
                     spawn(async move {
                         busy.set(true);

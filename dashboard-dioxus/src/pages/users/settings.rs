@@ -51,7 +51,8 @@ pub(super) fn SettingsForm(project: String, current: AuthSettings, on_saved: Eve
                 }
                 div { class: "row",
                     button {
-                        class: "btn btn-primary btn-l", r#type: "submit", disabled: busy() || !is_dirty, "Save settings"
+                        class: "btn btn-primary btn-l", r#type: "submit", "aria-disabled": busy() || !is_dirty,
+                        "Save settings"
                     }
                     if is_dirty {
                         button {

@@ -7,7 +7,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
 };
 
 use api_types::LogLine;
@@ -103,11 +103,25 @@ struct Logs {
     tab: Option<String>,
     created: u32,
     own: Vec<OwnSubscription>,
-    others: HashMap<String, OtherTab>,
+    /// The other tabs by name. The order decides which logs are left out if there are too many.
+    others: BTreeMap<String, OtherTab>,
 }
 
 thread_local! {
     static LOGS: RefCell<Logs> = RefCell::default();
+    /// The runs whose logs the leader's stream contains.
+    static STREAMED: RefCell<BTreeSet<String>> = RefCell::default();
+}
+
+/// Remembers the runs whose logs the leader's stream contains.
+pub(super) fn note_streamed(runs: BTreeSet<String>) {
+    STREAMED.set(runs);
+}
+
+/// Returns whether the lines of a log arrive without polling. The stream leaves out logs if tabs show more than
+/// [`MAX_LOGS`].
+pub fn is_streamed(run: &str) -> bool {
+    super::is_live() && STREAMED.with_borrow(|runs| runs.contains(run))
 }
 
 /// Subscribes to the log of a run.
@@ -187,6 +201,11 @@ impl Plan {
             plan.subscriptions.insert(subscription.id.clone());
         }
         plan
+    }
+
+    /// Returns the runs whose logs the stream contains.
+    pub(super) fn runs(&self) -> BTreeSet<String> {
+        self.logs.keys().cloned().collect()
     }
 
     /// Forgets the subscriptions that are not in `wanted`. The lines of the stream may not reach their tabs any more,

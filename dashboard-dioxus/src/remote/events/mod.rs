@@ -26,7 +26,7 @@ use super::{
     session::{self, SessionState},
 };
 use leader::Leadership;
-pub use logs::{LogUpdate, follow_log};
+pub use logs::{LogUpdate, follow_log, is_streamed};
 
 /// Name of the lock and of the channel between tabs.
 const NAME: &str = "atlashub-events";

@@ -205,10 +205,12 @@ impl Stream {
 
     fn report_connected(&mut self) {
         note_connected();
+        let logs = self.plan.runs();
+        logs::note_streamed(logs.clone());
         let now = js_sys::Date::now();
         if now - self.reported_at >= f64::from(CHECK_MS) {
             self.reported_at = now;
-            tabs::send(&TabMessage::Connected);
+            tabs::send(&TabMessage::Connected { logs });
         }
     }
 

@@ -1,5 +1,7 @@
 //! Messages between the tabs of a browser.
 
+use std::collections::BTreeSet;
+
 use api_types::{Event, EventKind};
 use dioxus::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -14,8 +16,10 @@ use super::{
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum TabMessage {
-    /// The leader's stream is connected.
-    Connected,
+    /// The leader's stream is connected, and contains the logs of these runs.
+    Connected {
+        logs: BTreeSet<String>,
+    },
     /// The leader lost its stream, and is reconnecting.
     Disconnected,
     Event(EventKind, Event),
@@ -60,7 +64,10 @@ pub(super) fn listen() -> Closure<dyn FnMut(MessageEvent)> {
 
 fn receive(message: TabMessage) {
     match message {
-        TabMessage::Connected => note_connected(),
+        TabMessage::Connected { logs } => {
+            note_connected();
+            logs::note_streamed(logs);
+        }
         TabMessage::Disconnected => note_disconnected(),
         TabMessage::Event(kind, event) => {
             note_connected();

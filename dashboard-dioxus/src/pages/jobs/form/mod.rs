@@ -212,7 +212,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                 }
             }
             div { class: "foot sticky form-foot",
-                button { class: "btn btn-primary btn-l", r#type: "submit", disabled: busy(), "{act}" }
+                button { class: "btn btn-primary btn-l", r#type: "submit", "aria-disabled": busy(), "{act}" }
                 button {
                     class: "btn btn-ghost btn-l",
                     r#type: "button",

@@ -2,7 +2,12 @@
 
 use dioxus::prelude::*;
 
-use super::{Form, draft::Header, fields::FieldError};
+use super::{
+    super::allowed_hosts::{VARIABLE, VARIABLE_PAGE, entry_for},
+    Form,
+    draft::Header,
+    fields::FieldError,
+};
 use crate::ui::{CodeText, Icon, IconName, Link, Mark, RequiredMark, Shape};
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
@@ -48,10 +53,16 @@ pub(super) fn RequestFields(form: Form, has_lost_input: bool) -> Element {
                             Mark { shape: Shape::Failed }
                             span {
                                 span { class: "mono", "{host}" }
-                                " isn't allowed. Add it to "
-                                span { class: "mono", "ATLASHUB_HTTP_ALLOWED_HOSTS" }
+                                " isn't allowed. Add "
+                                if entry_for(&host) == host {
+                                    "it"
+                                } else {
+                                    span { class: "mono", "{entry_for(&host)}" }
+                                }
+                                " to "
+                                span { class: "mono", "{VARIABLE}" }
                                 ". It is an environment variable of the server; restart AtlasHub afterwards. "
-                                Link { to: "/settings?section=configuration", class: "link", "Show configuration" }
+                                Link { to: VARIABLE_PAGE, class: "link", "Show configuration" }
                             }
                         }
                     }

@@ -126,7 +126,13 @@ fn NextTimes(form: Form, timezone: String) -> Element {
 
 /// The list "Next five times", in the job's time zone, and in the browser's time zone if that differs.
 #[component]
-pub(in crate::pages::jobs) fn FiveTimes(times: Vec<DateTime<Utc>>, timezone: String) -> Element {
+pub(in crate::pages::jobs) fn FiveTimes(
+    times: Vec<DateTime<Utc>>,
+    timezone: String,
+    /// Whether the list shows its title. False if a heading around it does.
+    #[props(default = true)]
+    has_title: bool,
+) -> Element {
     let here = text::browser_timezone();
     let differs = here != timezone;
     let mut before = text::now();
@@ -137,7 +143,7 @@ pub(in crate::pages::jobs) fn FiveTimes(times: Vec<DateTime<Utc>>, timezone: Str
     }
     rsx! {
         div { class: "times-head label muted", "aria-hidden": "true",
-            span { "Next five times" }
+            span { if has_title { "Next five times" } }
             span { class: "num", {city(&timezone)} }
             if differs {
                 span { class: "num", "You, {city(&here)}" }

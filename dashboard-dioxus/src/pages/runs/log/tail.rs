@@ -131,7 +131,8 @@ async fn read_ended(run: &str, tail: Tail) {
     }
 }
 
-/// Follows the log of a run until it ends. While there is no stream, reads the whole log every few seconds.
+/// Follows the log of a run until it ends. While there is no stream, or while it leaves out this log, reads the whole
+/// log every few seconds.
 async fn follow(run: &str, tail: Tail) {
     loop {
         let mut feed = events::follow_log(run);
@@ -151,10 +152,10 @@ async fn follow(run: &str, tail: Tail) {
                 Either::Right(_) => {}
             }
             let waited = js_sys::Date::now() - polled_at;
-            if events::is_live() || !is_visible() {
+            if events::is_streamed(run) || !is_visible() {
                 polled_at = js_sys::Date::now();
             } else {
-                if *tail.state.peek() != TailState::Loading {
+                if *tail.state.peek() != TailState::Loading && !events::is_live() {
                     tail.set_state(TailState::Reconnecting);
                 }
                 if waited >= f64::from(POLL_MS) {
@@ -182,7 +183,12 @@ async fn poll(run: &str, tail: Tail) -> bool {
     if let Err(failure) = read_whole(run, tail).await {
         return note_failure(failure, tail);
     }
-    tail.set_state(if has_ended { TailState::Ended } else { TailState::Reconnecting });
+    tail.set_state(match has_ended {
+        true => TailState::Ended,
+        // The connection is in order, but the stream leaves out this log.
+        false if events::is_live() => TailState::Following,
+        false => TailState::Reconnecting,
+    });
     has_ended
 }
 

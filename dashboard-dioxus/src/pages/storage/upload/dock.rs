@@ -9,7 +9,7 @@ use super::{
     state::{Status, UPLOADS, Upload},
 };
 use crate::{
-    lazy, text,
+    focus, lazy, text,
     ui::{Icon, IconName, Link, Mark, Shape},
 };
 
@@ -120,7 +120,10 @@ pub fn UploadList() -> Element {
                         class: "btn btn-ghost btn-s btn-icon",
                         r#type: "button",
                         "aria-label": "Close uploads",
-                        onclick: |_| queue::clear(),
+                        onclick: |_| {
+                            focus::hand_over("#main-content");
+                            queue::clear();
+                        },
                         Icon { name: IconName::Close }
                     }
                 }

@@ -130,7 +130,7 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
                     button {
                         class: "btn btn-primary btn-l",
                         r#type: "submit",
-                        disabled: busy() || !is_dirty,
+                        "aria-disabled": busy() || !is_dirty,
                         "Save access"
                     }
                     // The dialog has a button of the same name.

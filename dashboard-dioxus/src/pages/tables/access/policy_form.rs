@@ -140,12 +140,13 @@ pub(super) fn PolicyForm(
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 NotSaved { is_dirty }
-                button { class: "btn btn-l", r#type: "button", disabled: is_busy, onclick: cancel, "Cancel" }
+                button { class: "btn btn-l", r#type: "button", "aria-disabled": is_busy, onclick: cancel, "Cancel" }
                 button {
                     class: "btn btn-primary btn-l",
                     r#type: "submit",
                     form: FORM,
-                    disabled: is_busy || !can_save,
+                    disabled: !can_save,
+                    "aria-disabled": is_busy,
                     "{act}"
                 }
             },

@@ -122,14 +122,14 @@ pub(super) fn RunSql(
                     class: "btn btn-l",
                     r#type: "button",
                     autofocus: true,
-                    disabled: is_busy,
+                    "aria-disabled": is_busy,
                     onclick: move |_| on_close.call(()),
                     "Cancel"
                 }
                 button {
                     class: act_class,
                     r#type: if deletes { "button" } else { "submit" },
-                    disabled: is_busy,
+                    "aria-disabled": is_busy,
                     onclick: start,
                     "{act}"
                 }

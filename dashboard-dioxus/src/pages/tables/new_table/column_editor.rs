@@ -3,7 +3,10 @@
 use dioxus::prelude::*;
 
 use super::sql::{NewColumn, column_problem};
-use crate::ui::{Icon, IconName, Mark, Shape};
+use crate::{
+    focus,
+    ui::{Icon, IconName, Mark, Shape},
+};
 
 #[component]
 pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> Element {
@@ -89,6 +92,8 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
                 r#type: "button",
                 "aria-label": "Remove column {number}",
                 onclick: move |_| {
+                    // The line of the last column disappears.
+                    focus::hand_over(format!("[aria-label='Remove column {position}'], #add-column"));
                     columns.write().remove(position);
                 },
                 Icon { name: IconName::Close }

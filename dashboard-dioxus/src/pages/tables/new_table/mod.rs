@@ -98,7 +98,8 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                     class: "btn btn-primary",
                     // Has no form, so that Enter in a column's field does not create the table. Ctrl-Enter does.
                     r#type: "submit",
-                    disabled: busy() || !can_create,
+                    disabled: !can_create,
+                    "aria-disabled": busy(),
                     onclick: move |_| create(),
                     "Create table"
                 }
@@ -160,6 +161,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                 div { class: "row",
                     button {
                         class: "btn btn-s",
+                        id: "add-column",
                         r#type: "button",
                         onclick: move |_| {
                             let column =

@@ -52,7 +52,7 @@ pub(super) fn Paging(view: View) -> Element {
                     class: "btn btn-ghost btn-s btn-icon",
                     r#type: "button",
                     "aria-label": "Previous page",
-                    disabled: is_first,
+                    "aria-disabled": is_first,
                     onclick: move |_| {
                         let (after, offset) = before.write().pop().unwrap_or_default();
                         turn(after, offset);
@@ -64,7 +64,7 @@ pub(super) fn Paging(view: View) -> Element {
                     class: "btn btn-ghost btn-s btn-icon",
                     r#type: "button",
                     "aria-label": "Next page",
-                    disabled: !has_more,
+                    "aria-disabled": !has_more,
                     onclick: move |_| {
                         let query = RowQuery::current();
                         before.write().push((query.after, query.offset));

@@ -62,7 +62,7 @@ pub(super) fn Unsaved(view: View) -> Element {
                 button {
                     class: "btn btn-ghost",
                     r#type: "button",
-                    disabled: is_busy,
+                    "aria-disabled": is_busy,
                     onclick: move |_| {
                         let mut wrong = view.wrong;
                         let table = view.staged.peek().clone();
@@ -77,7 +77,7 @@ pub(super) fn Unsaved(view: View) -> Element {
                     class: "btn btn-primary",
                     r#type: "button",
                     "data-save-changes": "true",
-                    disabled: is_busy,
+                    "aria-disabled": is_busy,
                     onclick: save,
                     "Save changes"
                 }

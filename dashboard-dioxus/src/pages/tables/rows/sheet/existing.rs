@@ -141,14 +141,14 @@ fn RowForm(
                         class: "btn btn-primary",
                         r#type: "submit",
                         form: FORM,
-                        disabled: is_busy || !is_dirty,
+                        "aria-disabled": is_busy || !is_dirty,
                         "Save row"
                     }
                     if is_dirty {
                         button {
                             class: "btn btn-ghost",
                             r#type: "button",
-                            disabled: is_busy,
+                            "aria-disabled": is_busy,
                             onclick: move |_| {
                                 staged::discard_row(&view.staged.peek(), &to_discard);
                                 on_close.call(());

@@ -90,7 +90,7 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
             on_close: move |()| close(),
             footer: rsx! {
                 button {
-                    class: "btn btn-primary", r#type: "submit", form: FORM, disabled: busy(), "Create row"
+                    class: "btn btn-primary", r#type: "submit", form: FORM, "aria-disabled": busy(), "Create row"
                 }
                 button {
                     class: "btn btn-ghost",

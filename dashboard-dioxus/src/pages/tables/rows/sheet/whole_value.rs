@@ -46,7 +46,7 @@ pub(super) fn WholeValue(
                 button {
                     class: "btn btn-s",
                     r#type: "button",
-                    disabled: busy(),
+                    "aria-disabled": busy(),
                     onclick: move |_| {
                         let path = path.clone();
                         spawn(async move {

@@ -1,0 +1,112 @@
+// The focus while an action is in progress, and after the focused element is removed.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { button, createProject, eventually, heading, openPage, refusal, shown, url } from "./support.mjs";
+import { address, withTables } from "./tables-support.mjs";
+
+const hasFocus = (locator) => locator.evaluate((element) => element === document.activeElement);
+const isFocused = (locator, name) => eventually(() => hasFocus(locator), `the focus on ${name}`);
+
+// Keeps the requests to these addresses until the test responds to them.
+async function hold(page, addresses) {
+  const requests = [];
+  await page.route(addresses, (route) => {
+    if (route.request().method() === "POST") requests.push(route);
+    else return route.continue();
+  });
+  return requests;
+}
+
+test("button keeps the focus while its request is in progress, and does nothing if it is pressed again", async (t) => {
+  const page = await openPage(t);
+  const requests = await hold(page, "**/admin/v1/notifications/test");
+  await page.goto(`${url}/notifications?channel=new`);
+  const form = page.getByRole("dialog", { name: "New channel" });
+  await form.getByRole("radio", { name: "Webhook" }).check();
+  await form.getByLabel("URL").fill("http://localhost:9/dead");
+  await form.getByLabel("Secret").fill("a-secret-of-the-tests");
+  const send = form.getByRole("button", { name: "Send test" });
+  await send.focus();
+  await page.keyboard.press("Enter");
+  await eventually(() => send.isDisabled(), "the disabled button");
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Space");
+  assert.ok(await hasFocus(send));
+  await requests[0].fulfill(refusal(500, "The test has failed."));
+  await shown(form.getByRole("alert").getByText("The test has failed."));
+  await eventually(() => send.isEnabled(), "the enabled button");
+  assert.ok(await hasFocus(send));
+  assert.equal(requests.length, 1);
+});
+
+test("Enter in a field does not submit the form again while its request is in progress", async (t) => {
+  const { id } = await createProject("focus");
+  const page = await openPage(t);
+  const requests = await hold(page, `**/admin/v1/projects/${id}/keys`);
+  await page.goto(`${url}/projects/${id}/keys`);
+  await button(page, "New key").click();
+  const dialog = page.getByRole("dialog", { name: "New key" });
+  await dialog.getByRole("textbox", { name: "Name" }).fill("once");
+  await page.keyboard.press("Enter");
+  const create = dialog.getByRole("button", { name: "Create key" });
+  await eventually(() => create.isDisabled(), "the disabled button");
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Control+Enter");
+  await requests[0].fulfill(refusal(500, "The key was not created."));
+  await shown(dialog.getByText("The key was not created."));
+  assert.equal(requests.length, 1);
+  assert.ok(await hasFocus(dialog.getByRole("textbox", { name: "Name" })));
+});
+
+test("button that creates a table keeps the focus if the server refuses the table", async (t) => {
+  const project = await createProject("focus");
+  const page = await openPage(t);
+  await page.goto(address(project));
+  await shown(heading(page, "Tables"));
+  await button(page, "New table").first().click();
+  const form = page.getByRole("dialog", { name: "New table" });
+  await form.getByRole("textbox", { name: "Name", exact: true }).fill("refused");
+  await form.getByRole("combobox", { name: "Type of column 1" }).fill("no_such_type");
+  const create = form.getByRole("button", { name: "Create table" });
+  await create.focus();
+  await page.keyboard.press("Enter");
+  await shown(form.getByRole("alert").filter({ hasText: "no_such_type" }));
+  await eventually(() => create.isEnabled(), "the enabled button");
+  assert.ok(await hasFocus(create));
+});
+
+test("removed column leaves the focus on the column before it, or on the button that adds one", async (t) => {
+  const project = await createProject("focus");
+  const page = await openPage(t);
+  await page.goto(address(project));
+  await button(page, "New table").first().click();
+  const form = page.getByRole("dialog", { name: "New table" });
+  const remove = (number) => form.getByRole("button", { name: `Remove column ${number}`, exact: true });
+  await remove(2).press("Enter");
+  await isFocused(remove(1), "column 1");
+  await page.keyboard.press("Enter");
+  await isFocused(form.getByRole("button", { name: "Add column" }), "the button that adds a column");
+});
+
+test("last page keeps the focus on the button that opened it", async (t) => {
+  const project = await withTables("long");
+  const page = await openPage(t);
+  await page.goto(address(project, { table: "long_list", order: "id", limit: "500" }));
+  const paging = page.getByRole("group", { name: "Paging" });
+  const next = paging.getByRole("button", { name: "Next page" });
+  await shown(paging.getByText(/^1–500/));
+  await next.press("Enter");
+  await shown(paging.getByText(/^501–/));
+  await eventually(() => next.isDisabled(), "the last page");
+  assert.ok(await hasFocus(next));
+});
+
+test("button that turns on login hands the focus over to the page", async (t) => {
+  const { id } = await createProject("focus");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/users`);
+  await button(page, "Turn on").press("Enter");
+  await shown(page.getByText("No users yet"));
+  await isFocused(page.getByRole("main"), "the page");
+});
