@@ -135,7 +135,8 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
         spawn(async move {
             failure.set(None);
             tried.set(true);
-            let (now, fields) = (draft.peek().clone(), nodes.peek().clone());
+            // Another tab's change may arrive during the requests, and change the signals.
+            let (now, base, fields) = (draft.peek().clone(), initial.peek().clone(), nodes.peek().clone());
             let result = check::check(&now, &fields, job_id.as_deref()).await;
             let has_errors = !result.errors.is_empty();
             let mut checked = checked;
@@ -143,7 +144,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
             if has_errors {
                 focus_first_error().await;
             } else {
-                match save(&now, initial, &fields, job_id.as_deref()).await {
+                match save(&now, &base, &fields, job_id.as_deref()).await {
                     Ok(job) => {
                         stored::remove(&storage_name);
                         remote::forget("/jobs");
@@ -269,12 +270,12 @@ fn jobs_of(project: Option<&str>) -> String {
     project.map_or_else(|| "/jobs".to_owned(), |id| format!("/projects/{id}/jobs"))
 }
 
-/// Creates the job, or saves the owner's changes of a stored one.
-async fn save(draft: &Draft, initial: Signal<Draft>, nodes: &[Node], job: Option<&str>) -> Result<Job, Failure> {
+/// Creates the job, or saves the owner's changes from the stored job `base`.
+async fn save(draft: &Draft, base: &Draft, nodes: &[Node], job: Option<&str>) -> Result<Job, Failure> {
     let fields = draft.fields(job.is_none(), nodes).map_err(|_| Failure::unreadable("A field has no valid value."))?;
     match job {
         Some(job) => {
-            let changed = changed_fields(fields, &initial.peek(), nodes);
+            let changed = changed_fields(fields, base, nodes);
             remote::send(Method::Patch, &format!("/jobs/{job}"), &changed).await
         }
         None => remote::send(Method::Post, "/jobs", &fields).await,
