@@ -36,7 +36,7 @@ impl Header {
     }
 
     /// Returns the name in lower case, which identifies a header.
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         self.name.trim().to_lowercase()
     }
 
