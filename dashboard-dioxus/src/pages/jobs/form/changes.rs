@@ -51,13 +51,24 @@ pub(super) fn follow(draft: Signal<Draft>, initial: Signal<Draft>, nodes: Memo<V
 /// Returns `saved` with those fields of `draft` that the owner has changed since `base`. Parameters without changes are
 /// absent.
 pub(super) fn rebased(draft: &Draft, base: &Draft, saved: &Draft) -> Draft {
-    let is_same_job = draft.plugin == base.plugin && draft.plugin_job == base.plugin_job;
+    let job_of = |draft: &Draft| (draft.plugin.clone(), draft.plugin_job.clone());
+    let has_chosen_job = job_of(draft) != job_of(base);
+    // A job of one plugin does not belong to another plugin, so they are merged together.
+    let (plugin, plugin_job) = job_of(if has_chosen_job { draft } else { saved });
+    let parameters = match has_chosen_job {
+        true => draft.parameters.clone(),
+        false if job_of(saved) == job_of(base) => changed_parameters(draft, base),
+        // They were typed for another job.
+        false => BTreeMap::new(),
+    };
     Draft {
+        plugin,
+        plugin_job,
+        parameters,
         headers: rebased_headers(&draft.headers, &base.headers, &saved.headers),
         // The body is no part of the JSON that `rebase` compares.
         body: draft.body.clone(),
         body_changed: draft.body_changed,
-        parameters: if is_same_job { changed_parameters(draft, base) } else { draft.parameters.clone() },
         stored_parameters: saved.stored_parameters.clone(),
         stored_for: saved.stored_for.clone(),
         ..rebase(draft, base, saved)
@@ -229,6 +240,21 @@ mod tests {
         let mut kept = rebased_headers(&typed, &base, &[]);
         kept.iter_mut().for_each(|header| header.value.clear());
         assert_eq!(merged(&kept, &[], &[]), json!({ "a": "" }));
+    }
+
+    #[test]
+    fn plugin_and_job_are_taken_from_the_same_tab() {
+        let of = |plugin: &str, job: &str| {
+            let job = (plugin.to_owned(), job.to_owned());
+            Draft { plugin: job.0.clone(), plugin_job: job.1.clone(), stored_for: job, ..stored(json!({ "days": 7 })) }
+        };
+        let job = |draft: &Draft| (draft.plugin.clone(), draft.plugin_job.clone());
+        let (base, typed, saved) = (of("backup", "backup"), of("backup", "verify"), of("cleanup", "backup"));
+        assert_eq!(job(&rebased(&typed, &base, &saved)), job(&typed));
+        let mut typed = filled(&base);
+        typed.parameters.insert("/days".to_owned(), "8".to_owned());
+        let followed = rebased(&typed, &base, &saved);
+        assert_eq!((job(&followed), followed.parameters), (job(&saved), BTreeMap::new()));
     }
 
     #[test]
