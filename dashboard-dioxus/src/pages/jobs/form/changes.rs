@@ -12,25 +12,27 @@ use super::{
 };
 use crate::draft::rebase;
 
-/// Fills in the parameters of the stored job or of the address once the schema is known.
+/// Fills in the parameters of the stored job or of the address once the schema is known. Does so again when the owner
+/// has chosen another job of a plugin, which clears the parameters.
 pub(super) fn fill_in_parameters(draft: Signal<Draft>, nodes: Memo<Vec<Node>>) {
     let mut draft = draft;
-    let mut filled_for = use_signal(Vec::<Node>::new);
+    // Two jobs may have the same schema.
+    let job = use_memo(move || {
+        let draft = draft.read();
+        (draft.plugin.clone(), draft.plugin_job.clone())
+    });
     use_effect(move || {
-        let nodes = nodes.read().clone();
-        if nodes.is_empty() || *filled_for.peek() == nodes {
-            return;
-        }
+        let _ = job.read();
         let mut filled = draft.peek().clone();
-        fill_in(&mut filled, &nodes);
-        filled_for.set(nodes);
+        fill_in(&mut filled, &nodes.read());
         if *draft.peek() != filled {
             draft.set(filled);
         }
     });
 }
 
-fn fill_in(draft: &mut Draft, nodes: &[Node]) {
+/// Fills in stored parameters that are absent. A parameter that the owner has removed is present, with an empty text.
+pub(super) fn fill_in(draft: &mut Draft, nodes: &[Node]) {
     for (pointer, text) in parameters::read(nodes, &draft.stored_parameters) {
         draft.parameters.entry(pointer).or_insert(text);
     }
@@ -186,6 +188,19 @@ mod tests {
         assert_eq!((typed.name.as_str(), typed.retries.as_str()), ("Renamed", "3"));
         let parameters = json!({ "days": 8, "hosts": ["c"], "target": "platform" });
         assert_eq!(sent(&typed, &saved), json!({ "retries": 3, "params": parameters }));
+    }
+
+    #[test]
+    fn stored_parameters_are_kept_if_they_were_cleared_with_the_choice_of_another_job() {
+        let base = stored(json!({ "days": 7, "target": "all" }));
+        let mut typed = filled(&base);
+        typed.parameters.clear();
+        assert!(!is_changed(&typed, &base));
+        assert_eq!(sent(&filled(&typed), &base), json!({}));
+        // In contrast, a field that the owner has emptied stays empty.
+        typed.parameters.insert("/days".to_owned(), String::new());
+        assert!(is_changed(&typed, &base));
+        assert_eq!(sent(&filled(&typed), &base), json!({ "params": { "target": "all" } }));
     }
 
     #[test]

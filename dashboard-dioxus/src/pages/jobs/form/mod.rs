@@ -28,7 +28,7 @@ use crate::{
     text,
     ui::{FormError, Mark, Shape, messages},
 };
-use changes::{changed_fields, fill_in_parameters, follow, is_changed};
+use changes::{changed_fields, fill_in, fill_in_parameters, follow, is_changed};
 use check::{Checked, use_check};
 use draft::Draft;
 use fields::{KindField, ProjectField, TextField};
@@ -136,7 +136,9 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
             failure.set(None);
             tried.set(true);
             // Another tab's change may arrive during the requests, and change the signals.
-            let (now, base, fields) = (draft.peek().clone(), initial.peek().clone(), nodes.peek().clone());
+            let (mut now, base, fields) = (draft.peek().clone(), initial.peek().clone(), nodes.peek().clone());
+            // Without this, saving would remove stored parameters that are not filled in yet.
+            fill_in(&mut now, &fields);
             let result = check::check(&now, &fields, job_id.as_deref()).await;
             let has_errors = !result.errors.is_empty();
             let mut checked = checked;
