@@ -132,6 +132,46 @@ test("saving a job takes back nothing that another tab has saved in the meantime
   await page.waitForURL((address) => address.searchParams.get("tab") === null);
 });
 
+test("saving headers or parameters of a job keeps others that another tab has just saved", async (t) => {
+  const project = await createProject("job of two tabs");
+  const backup = { type: "platform", plugin: "backup", pluginJob: "backup" };
+  const params = { target: `project:${project.id}`, retention: { keepLast: 7 } };
+  const request = { type: "http", httpUrl: "http://localhost/", httpHeaders: { "x-a": "1" } };
+  const page = await openPage(t);
+  for (const [fields, change, others, expected] of [
+    [
+      { ...backup, params },
+      () => page.getByLabel(/^Compression/).fill("3"),
+      { params: { ...params, retention: { keepLast: 5 } } },
+      { params: { ...params, compression: 3, retention: { keepLast: 5 } } },
+    ],
+    [
+      request,
+      () => page.getByRole("textbox", { name: "Header value" }).fill("2"),
+      { httpHeaders: { "x-a": null, "x-b": "3" } },
+      { httpHeaders: { "x-a": "2", "x-b": null } },
+    ],
+  ]) {
+    const common = { name: "Two tabs", projectId: project.id, scheduleCron: "0 3 1 1 *" };
+    const { id } = await admin("POST", "/jobs", { ...common, ...fields });
+    const before = await admin("GET", `/jobs/${id}`);
+    // The page does not know of the other tab's change before the click.
+    const path = `**/admin/v1/jobs/${id}`;
+    const isClicked = () => page.evaluate(() => globalThis.isClicked).catch(() => false);
+    await page.route(path, async (route) =>
+      (await isClicked()) ? route.continue() : route.fulfill({ json: before }));
+    await page.goto(`${url}/jobs/${id}?tab=settings`);
+    await change();
+    await admin("PATCH", `/jobs/${id}`, others);
+    const saved = page.waitForRequest((request) => request.method() === "PATCH");
+    await page.evaluate(() => addEventListener("click", () => (globalThis.isClicked = true), true));
+    await button(page, "Save job").click();
+    assert.deepEqual((await saved).postDataJSON(), expected);
+    await page.waitForURL((address) => address.searchParams.get("tab") === null);
+    await page.unroute(path);
+  }
+});
+
 test("access of a table is kept over a reload, and can be cancelled", async (t) => {
   const { id } = await createProject("access drafts", ["create table books (id int primary key)"]);
   const page = await openPage(t);

@@ -248,6 +248,10 @@ impl Fields {
         }
     }
 
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Returns the fields that differ from `other`. Also returns the body: it is present only if it changes the stored
     /// body.
     pub(super) fn without(mut self, other: &Self) -> Self {

@@ -28,7 +28,7 @@ use crate::{
     text,
     ui::{FormError, Mark, Shape, messages},
 };
-use changes::{changed_fields, fill_in, fill_in_parameters, follow, is_changed};
+use changes::{changed_fields, fill_in, fill_in_parameters, follow, is_changed, rebased};
 use check::{Checked, use_check};
 use draft::Draft;
 use fields::{KindField, ProjectField, TextField};
@@ -274,14 +274,21 @@ fn jobs_of(project: Option<&str>) -> String {
 
 /// Creates the job, or saves the owner's changes from the stored job `base`.
 async fn save(draft: &Draft, base: &Draft, nodes: &[Node], job: Option<&str>) -> Result<Job, Failure> {
-    let fields = draft.fields(job.is_none(), nodes).map_err(|_| Failure::unreadable("A field has no valid value."))?;
-    match job {
-        Some(job) => {
-            let changed = changed_fields(fields, base, nodes);
-            remote::send(Method::Patch, &format!("/jobs/{job}"), &changed).await
-        }
-        None => remote::send(Method::Post, "/jobs", &fields).await,
+    let fields_of = |draft: &Draft| {
+        draft.fields(job.is_none(), nodes).map_err(|_| Failure::unreadable("A field has no valid value."))
+    };
+    let fields = fields_of(draft)?;
+    let Some(job) = job else { return remote::send(Method::Post, "/jobs", &fields).await };
+    let path = format!("/jobs/{job}");
+    let mut changed = changed_fields(fields, base, nodes);
+    if changed.contains("params") || changed.contains("httpHeaders") {
+        // The API replaces all parameters, and all headers, at once. Another tab may have changed others.
+        let newest = Draft::of(&remote::get::<Job>(&path).await?);
+        let mut now = rebased(draft, base, &newest);
+        fill_in(&mut now, nodes);
+        changed = changed_fields(fields_of(&now)?, &newest, nodes);
     }
+    remote::send(Method::Patch, &path, &changed).await
 }
 
 /// Returns the errors of parameters from the details of a failure, by field.
