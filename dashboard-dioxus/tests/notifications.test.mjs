@@ -137,6 +137,33 @@ test("switch of a channel shows that another tab has enabled the channel again",
   await eventually(() => control.isChecked(), "the state that the other tab has set");
 });
 
+test("switch of a channel shows the second of two quick choices while the first is saved", async (t) => {
+  const name = `switched twice ${unique}`;
+  const { id } = await create(name);
+  const page = await openPage(t);
+  let release;
+  const isReleased = new Promise((resolve) => (release = resolve));
+  let note;
+  const isChosenTwice = new Promise((resolve) => (note = resolve));
+  await page.route(`**/admin/v1/notifications/${id}`, async (route) => {
+    const { enabled } = route.request().postDataJSON();
+    if (enabled) note();
+    await (enabled ? isReleased : isChosenTwice);
+    await route.continue();
+  });
+  await page.goto(`${url}/notifications`);
+  const control = page.getByRole("switch", { name: `Enable ${name}` });
+  const row = channels(page).getByRole("row").filter({ hasText: name });
+  await control.click();
+  await control.click();
+  // The list is read again, with the first choice.
+  await eventually(async () => (await row.getAttribute("class")) === "is-off", "the row with the first choice");
+  assert.ok(await control.isChecked());
+  release();
+  await eventually(async () => (await row.getAttribute("class")) !== "is-off", "the row with the second choice");
+  assert.ok(await control.isChecked());
+});
+
 test("phone mutes a channel", async (t) => {
   const name = `muted ${unique}`;
   const { id } = await create(name);
