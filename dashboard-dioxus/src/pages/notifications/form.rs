@@ -1,5 +1,7 @@
 //! The form of a channel. It can send a test message before the channel is saved.
 
+use std::collections::BTreeMap;
+
 use api_types::{
     ChannelKind, CreateNotificationChannel, NotificationChannel, NotificationEvent, NotificationTest,
     TestNotificationSettings, UpdateNotificationChannel,
@@ -35,6 +37,9 @@ enum Tested {
 /// A message about the field with this name in the API.
 type FieldError = Option<(&'static str, String)>;
 
+/// Whether a channel subscribes to each event, by the name of the event in the API. Each event is a field of its own.
+type Choices = BTreeMap<String, bool>;
+
 /// The state that all parts of the form share.
 #[derive(Clone, Copy, PartialEq)]
 struct Form {
@@ -43,7 +48,7 @@ struct Form {
     kind: Signal<ChannelKind>,
     name: Signal<String>,
     values: Values,
-    events: Signal<Vec<NotificationEvent>>,
+    events: Signal<Choices>,
     error: Signal<FieldError>,
     tested: Signal<Tested>,
     busy: Signal<bool>,
@@ -59,7 +64,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
         kind: unsaved.use_field("kind", channel.as_ref().map_or(DEFAULT_KIND, |channel| channel.kind)),
         name: unsaved.use_field("name", channel.as_ref().map(|channel| channel.name.clone()).unwrap_or_default()),
         values: use_values(unsaved, channel.as_ref().map(|channel| values_of(&channel.settings)).unwrap_or_default()),
-        events: unsaved.use_field("events", channel.as_ref().map_or_else(preset, |channel| channel.events.clone())),
+        events: unsaved.use_fields("events", choices_of(channel.as_ref().map(|channel| channel.events.as_slice()))),
         error: use_signal(|| None),
         tested: use_signal(|| Tested::No),
         busy: use_signal(|| false),
@@ -69,12 +74,12 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
         None => {
             !form.name.read().is_empty()
                 || *form.kind.read() != DEFAULT_KIND
-                || *form.events.read() != preset()
+                || *form.events.read() != choices_of(None)
                 || form.values.read().values().any(|value| !value.is_empty())
         }
         Some(saved) => {
             *form.name.read() != saved.name
-                || *form.events.read() != saved.events
+                || *form.events.read() != choices_of(Some(&saved.events))
                 || *form.values.read() != values_of(&saved.settings)
         }
     };
@@ -171,9 +176,19 @@ fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
     }
 }
 
-/// Returns the position of an event in the list of all events.
-fn rank(event: &NotificationEvent) -> Option<usize> {
-    NotificationEvent::ALL.iter().position(|known| known == event)
+/// Returns the choices for the events of a channel, or without them, those for a new channel.
+fn choices_of(events: Option<&[NotificationEvent]>) -> Choices {
+    let chosen = events.map_or_else(preset, <[NotificationEvent]>::to_vec);
+    NotificationEvent::ALL.iter().map(|event| (event.as_str().to_owned(), chosen.contains(event))).collect()
+}
+
+fn is_chosen(choices: &Choices, event: NotificationEvent) -> bool {
+    choices.get(event.as_str()).copied().unwrap_or_default()
+}
+
+/// Returns the chosen events, in the order of the API.
+fn events_of(choices: &Choices) -> Vec<NotificationEvent> {
+    NotificationEvent::ALL.iter().copied().filter(|event| is_chosen(choices, *event)).collect()
 }
 
 #[component]
@@ -188,16 +203,9 @@ fn Events(form: Form, error: Option<String>) -> Element {
                         input {
                             class: "box",
                             r#type: "checkbox",
-                            checked: events.read().contains(&event),
+                            checked: is_chosen(&events.read(), event),
                             onchange: move |change| {
-                                let checked = change.checked();
-                                let mut events = events.write();
-                                events.retain(|known| *known != event);
-                                if checked {
-                                    events.push(event);
-                                }
-                                // The events are sorted in the order of the API, so that equal choices are equal lists.
-                                events.sort_by_key(rank);
+                                events.write().insert(event.as_str().to_owned(), change.checked());
                             },
                         }
                         span {
@@ -283,7 +291,7 @@ fn save(form: Form, id: Option<String>) {
         Ok(settings) => settings,
         Err(wrong) => return error.set(Some(wrong)),
     };
-    let (name, events) = (name.peek().trim().to_owned(), events.peek().clone());
+    let (name, events) = (name.peek().trim().to_owned(), events_of(&events.peek()));
     spawn(async move {
         busy.set(true);
         let is_new = id.is_none();
@@ -312,4 +320,20 @@ fn save(form: Form, id: Option<String>) {
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_that_another_tab_has_chosen_is_kept_beside_typed_choices() {
+        let choices = |events: &[NotificationEvent]| choices_of(Some(events));
+        let base = choices(&[NotificationEvent::RunFailed, NotificationEvent::Plugin]);
+        let typed = choices(&[NotificationEvent::RunFailed]);
+        let saved = choices(&[NotificationEvent::Plugin, NotificationEvent::RunFailed, NotificationEvent::DiskLow]);
+        let merged = draft::rebase(&typed, &base, &saved);
+        assert_eq!(events_of(&merged), [NotificationEvent::RunFailed, NotificationEvent::DiskLow]);
+        assert_eq!(events_of(&choices_of(None)), preset());
+    }
 }
