@@ -239,6 +239,26 @@ test("sheet of another channel shows no text that was typed for the first channe
   await eventually(async () => (await name.inputValue()) === `second ${unique}`, "the name of the second channel");
 });
 
+test("saving a channel sends only what was changed in the form", async (t) => {
+  const settings = { url: undefined, secret: undefined, host: "localhost", to: ["ops@example.com"] };
+  const channel = await create(`sent ${unique}`, { ...settings, kind: "email", from: "a@example.com", enabled: false });
+  const page = await openPage(t);
+  await page.goto(`${url}/notifications?channel=${channel.id}`);
+  const form = page.getByRole("dialog");
+  for (const [change, expected] of [
+    [() => form.getByRole("textbox", { name: "From", exact: true }).fill("b@example.com"), { from: "b@example.com" }],
+    [() => form.getByRole("checkbox", { name: /A backup fails/ }).check(), { events: ["runFailed", "backupFailed"] }],
+    [() => form.getByRole("textbox", { name: "Name", exact: true }).fill(`x ${unique}`), { name: `x ${unique}` }],
+  ]) {
+    await change();
+    const saved = page.waitForRequest((request) => request.method() === "PATCH");
+    await button(form, "Save channel").click();
+    assert.deepEqual((await saved).postDataJSON(), expected);
+    await hidden(form);
+    await page.goto(`${url}/notifications?channel=${channel.id}`);
+  }
+});
+
 test("field without input follows the change of another tab", async (t) => {
   const settings = { url: undefined, secret: undefined, host: "localhost", to: ["ops@example.com"] };
   const from = (name) => `${name}@example.com`;

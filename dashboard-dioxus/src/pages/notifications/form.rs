@@ -11,7 +11,7 @@ use dioxus::prelude::*;
 use super::{
     PATH,
     deliveries::Deliveries,
-    fields::{KindFields, Values, field_in, settings_of, use_values, values_of},
+    fields::{KindFields, Values, changed_settings, field_in, settings_of, use_values, values_of},
     words::{EVENTS, kind_in_words, preset},
 };
 use crate::{
@@ -83,8 +83,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
                 || *form.values.read() != values_of(&saved.settings)
         }
     };
-    let id = saved.as_ref().map(|saved| saved.id.clone());
-    let to_test = id.clone();
+    let (to_test, to_save) = (saved.as_ref().map(|saved| saved.id.clone()), saved.clone());
     let cancel = move |_| {
         unsaved.forget();
         close();
@@ -119,7 +118,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
                 novalidate: true,
                 onsubmit: move |event| {
                     event.prevent_default();
-                    save(form, id.clone());
+                    save(form, to_save.clone());
                 },
                 ChannelFields { form, saved: saved.clone() }
             }
@@ -284,26 +283,31 @@ fn test(form: Form, channel_id: Option<String>) {
     });
 }
 
-/// Creates the channel, or saves its changes.
-fn save(form: Form, id: Option<String>) {
+/// Creates the channel, or saves the changes of a stored one.
+fn save(form: Form, stored: Option<NotificationChannel>) {
     let Form { unsaved, kind, name, values, events, mut error, mut busy, .. } = form;
     let settings = match settings_of(kind(), &values.peek()) {
         Ok(settings) => settings,
         Err(wrong) => return error.set(Some(wrong)),
     };
-    let (name, events) = (name.peek().trim().to_owned(), events_of(&events.peek()));
+    let (name, choices) = (name.peek().trim().to_owned(), events.peek().clone());
+    let events = events_of(&choices);
     spawn(async move {
         busy.set(true);
-        let is_new = id.is_none();
-        let saved: Result<NotificationChannel, Failure> = match id {
+        let is_new = stored.is_none();
+        let saved: Result<NotificationChannel, Failure> = match stored {
             None => {
                 let request = CreateNotificationChannel { name, kind: kind(), events, enabled: None, settings };
                 remote::send(Method::Post, PATH, &request).await
             }
-            Some(id) => {
-                let change =
-                    UpdateNotificationChannel { name: Some(name), events: Some(events), enabled: None, settings };
-                remote::send(Method::Patch, &format!("{PATH}/{id}"), &change).await
+            Some(stored) => {
+                let change = UpdateNotificationChannel {
+                    name: (name != stored.name).then_some(name),
+                    events: (choices != choices_of(Some(&stored.events))).then_some(events),
+                    enabled: None,
+                    settings: changed_settings(settings, &stored.settings),
+                };
+                remote::send(Method::Patch, &format!("{PATH}/{}", stored.id), &change).await
             }
         };
         busy.set(false);
