@@ -149,6 +149,25 @@ test("setting that another tab has saved is kept when other settings are approve
   assert.deepEqual(approvals[0].config, { depth: "16", width: "240" });
 });
 
+test("keystrokes stay in their setting when another tab removes an earlier one", async (t) => {
+  const page = await openPage(t);
+  await page.clock.install();
+  const offered = plugin({ state: "active", config: { color: "red", depth: "8", width: "120" } });
+  await offer(page, offered);
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  const value = (name) => sheet.getByRole("textbox", { name: `Value of ${name}` });
+  await value("depth").fill("1");
+  offered.config = { depth: "8", width: "120" };
+  // The page reads the plugins at intervals.
+  await page.clock.fastForward(20_000);
+  await hidden(value("color"));
+  await page.keyboard.press("End");
+  await page.keyboard.type("6");
+  assert.equal(await value("depth").inputValue(), "16");
+  assert.equal(await value("width").inputValue(), "120");
+});
+
 test("address of an unknown plugin says that there is none", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/plugins?plugin=mistyped`);
