@@ -106,6 +106,12 @@ impl Typed {
         Self { secrets: BTreeMap::new(), settings: settings.collect() }
     }
 
+    /// Returns the settings to store, on top of those that the plugin `newest` has now.
+    pub(super) fn settings_for(&self, reviewed: &Plugin, newest: &Plugin) -> Option<BTreeMap<String, String>> {
+        let settings = rebased(&self.settings, &reviewed.config, &newest.config);
+        Self { secrets: BTreeMap::new(), settings }.changed_settings(newest)
+    }
+
     /// Returns the settings to store, if they differ from those of the plugin.
     pub(super) fn changed_settings(&self, plugin: &Plugin) -> Option<BTreeMap<String, String>> {
         let named = self.settings.iter().filter(|setting| !setting.name.trim().is_empty());
