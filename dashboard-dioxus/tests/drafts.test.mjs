@@ -110,6 +110,7 @@ test("saving a job takes back nothing that another tab has saved in the meantime
     scheduleCron: "0 3 1 1 *",
   });
   const page = await openPage(t);
+  await page.clock.install();
   await page.goto(`${url}/jobs/${id}?tab=settings`);
   const schedule = page.getByRole("textbox", { name: "Schedule" });
   const keepLast = page.getByLabel(/^Keep last/);
@@ -117,7 +118,11 @@ test("saving a job takes back nothing that another tab has saved in the meantime
   await page.getByRole("textbox", { name: "Retries" }).fill("2");
   await page.getByLabel(/^Compression/).fill("3");
   await admin("PATCH", `/jobs/${id}`, { scheduleCron: "0 4 1 1 *" });
-  await eventually(async () => (await schedule.inputValue()) === "0 4 1 1 *", "the schedule of the other tab");
+  // The page reads the job at intervals.
+  await eventually(async () => {
+    await page.clock.fastForward(20_000);
+    return (await schedule.inputValue()) === "0 4 1 1 *";
+  }, "the schedule of the other tab");
   await page.goto(`${url}/settings`);
   await admin("PATCH", `/jobs/${id}`, { name: "Renamed", params: { ...params, retention: { keepLast: 5 } } });
   await page.goto(`${url}/jobs/${id}?tab=settings`);

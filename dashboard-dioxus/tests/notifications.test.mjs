@@ -265,11 +265,16 @@ test("field without input follows the change of another tab", async (t) => {
   const mail = { ...settings, kind: "email", from: from("first"), enabled: false };
   const channel = await create(`two tabs ${unique}`, mail);
   const page = await openPage(t);
+  await page.clock.install();
   await page.goto(`${url}/notifications?channel=${channel.id}`);
   const field = (name) => page.getByRole("dialog").getByRole("textbox", { name, exact: true });
   await field("User name").fill("typed");
   await admin("PATCH", `/notifications/${channel.id}`, { from: from("second") });
-  await eventually(async () => (await field("From").inputValue()) === from("second"), "the change of the other tab");
+  // The page reads the channels at intervals.
+  await eventually(async () => {
+    await page.clock.fastForward(20_000);
+    return (await field("From").inputValue()) === from("second");
+  }, "the change of the other tab");
   assert.equal(await field("User name").inputValue(), "typed");
   await page.goto(`${url}/settings`);
   await admin("PATCH", `/notifications/${channel.id}`, { from: from("third") });
