@@ -177,6 +177,28 @@ test("saving headers or parameters of a job keeps others that another tab has ju
   }
 });
 
+test("keystrokes stay in their header of a job when another tab removes an earlier one", async (t) => {
+  const project = await createProject("headers of two tabs");
+  const { id } = await admin("POST", "/jobs", {
+    name: "Two tabs", projectId: project.id, type: "http", httpUrl: "http://localhost/", scheduleCron: "0 3 1 1 *",
+    httpHeaders: { "x-a": "1", "x-b": "2", "x-c": "3" },
+  });
+  const page = await openPage(t);
+  await page.clock.install();
+  await page.goto(`${url}/jobs/${id}?tab=settings`);
+  const values = page.getByRole("textbox", { name: "Header value" });
+  await values.nth(1).fill("1");
+  await admin("PATCH", `/jobs/${id}`, { httpHeaders: { "x-b": null, "x-c": null } });
+  // The page reads the job at intervals.
+  await eventually(async () => {
+    await page.clock.fastForward(20_000);
+    return (await values.count()) === 2;
+  }, "the headers without the removed one");
+  await page.keyboard.press("End");
+  await page.keyboard.type("6");
+  assert.deepEqual([await values.nth(0).inputValue(), await values.nth(1).inputValue()], ["16", ""]);
+});
+
 test("access of a table is kept over a reload, and can be cancelled", async (t) => {
   const { id } = await createProject("access drafts", ["create table books (id int primary key)"]);
   const page = await openPage(t);

@@ -7,7 +7,8 @@ use dioxus::prelude::*;
 use serde_json::Value;
 
 use super::{
-    draft::{Draft, Fields, Header},
+    draft::{Draft, Fields},
+    header::{self, Header},
     parameters::{self, Node},
 };
 use crate::draft::rebase;
@@ -67,7 +68,7 @@ pub(super) fn rebased(draft: &Draft, base: &Draft, saved: &Draft) -> Draft {
         plugin,
         plugin_job,
         parameters,
-        headers: rebased_headers(&draft.headers, &base.headers, &saved.headers),
+        headers: header::rebased(&draft.headers, &base.headers, &saved.headers),
         // The body is no part of the JSON that `rebase` compares.
         body: draft.body.clone(),
         body_changed: draft.body_changed,
@@ -75,27 +76,6 @@ pub(super) fn rebased(draft: &Draft, base: &Draft, saved: &Draft) -> Draft {
         stored_for: saved.stored_for.clone(),
         ..rebase(draft, base, saved)
     }
-}
-
-/// Returns the headers `saved` with the changes that lead from `base` to `draft`.
-fn rebased_headers(draft: &[Header], base: &[Header], saved: &[Header]) -> Vec<Header> {
-    let is_saved = |name: &str| saved.iter().any(|saved| saved.key() == name.trim().to_lowercase());
-    let mut headers = Vec::new();
-    for header in draft {
-        if !base.contains(header) {
-            headers.push(Header {
-                // The server may no longer have a value that could be kept.
-                is_stored: header.is_stored && is_saved(&header.name),
-                renamed_from: header.renamed_from.clone().filter(|name| is_saved(name)),
-                ..header.clone()
-            });
-        } else if let Some(saved) = saved.iter().find(|saved| saved.key() == header.key()) {
-            headers.push(saved.clone());
-        }
-    }
-    // Headers that another client has added.
-    headers.extend(saved.iter().filter(|saved| !saved.is_in(base) && !saved.is_in(draft)).cloned());
-    headers
 }
 
 /// Returns whether the owner has changed the form. Parameters that the form itself filled in don't count, nor does the
@@ -220,41 +200,6 @@ mod tests {
         let saved = Draft { url: "https://b.example".to_owned(), ..base.clone() };
         assert_eq!(rebased(&typed, &base, &saved), Draft { url: saved.url.clone(), ..typed.clone() });
         assert_eq!(rebased(&base, &base, &saved), saved);
-    }
-
-    /// Returns the merged headers, as they are sent.
-    fn merged(draft: &[Header], base: &[Header], saved: &[Header]) -> Value {
-        let draft = Draft { headers: rebased_headers(draft, base, saved), ..Draft::new("UTC".to_owned()) };
-        let fields = draft.fields(false, &[]).ok().and_then(|fields| serde_json::to_value(fields).ok());
-        fields.and_then(|fields| fields.get("httpHeaders").cloned()).unwrap_or_default()
-    }
-
-    fn header(name: &str, value: &str) -> Header {
-        Header { name: name.to_owned(), value: value.to_owned(), is_stored: true, ..Header::default() }
-    }
-
-    #[test]
-    fn header_that_another_tab_adds_is_kept_beside_typed_values() {
-        let (a, b, c) = (header("a", ""), header("b", ""), header("c", ""));
-        let typed = [header("a", "typed"), c.clone()];
-        let (base, saved) = ([a.clone(), c.clone()], [a, b, c]);
-        assert_eq!(merged(&typed, &base, &saved), json!({ "a": "typed", "b": null, "c": null }));
-        let draft = |headers: &[Header]| Draft { headers: headers.to_vec(), ..Draft::new("UTC".to_owned()) };
-        let followed = draft(&rebased_headers(&base, &base, &saved));
-        assert!(!is_changed(&followed, &draft(&saved)), "the order of headers is no change");
-    }
-
-    #[test]
-    fn header_that_another_tab_removes_is_not_sent_unless_its_value_was_typed() {
-        let (a, b) = (header("a", ""), header("b", ""));
-        let base = [a.clone(), b.clone()];
-        let typed = [header("a", "typed"), b.clone()];
-        assert_eq!(merged(&typed, &base, &[a]), json!({ "a": "typed" }));
-        assert_eq!(merged(&typed, &base, &[b]), json!({ "a": "typed", "b": null }));
-        // The typed value can be removed again, and then there is no stored one to keep.
-        let mut kept = rebased_headers(&typed, &base, &[]);
-        kept.iter_mut().for_each(|header| header.value.clear());
-        assert_eq!(merged(&kept, &[], &[]), json!({ "a": "" }));
     }
 
     #[test]

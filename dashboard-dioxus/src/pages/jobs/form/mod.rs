@@ -1,13 +1,15 @@
 //! The form that creates and changes a job.
 //!
-//! [`draft`] contains the values of the fields, [`stored`] keeps them in the browser, and [`check`] sends them to the
-//! server for validation. The parts of the form are [`fields`], [`request`], [`plugin`], [`schedule`] and [`late`].
-//! [`parameters`] derives fields from a plugin's JSON Schema, and [`changes`] tells what the owner has changed.
+//! [`draft`] contains the values of the fields and [`header`] those of a header, [`stored`] keeps them in the browser,
+//! and [`check`] sends them to the server for validation. The parts of the form are [`fields`], [`request`],
+//! [`plugin`], [`schedule`] and [`late`]. [`parameters`] derives fields from a plugin's JSON Schema, and [`changes`]
+//! tells what the owner has changed.
 
 mod changes;
 mod check;
 mod draft;
 mod fields;
+mod header;
 mod late;
 mod parameters;
 mod plugin;

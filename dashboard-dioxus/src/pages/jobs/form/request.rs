@@ -2,7 +2,7 @@
 
 use dioxus::prelude::*;
 
-use super::{Form, draft::Header, fields::FieldError};
+use super::{Form, fields::FieldError, header::Header};
 use crate::ui::{CodeText, Icon, IconName, Link, Mark, RequiredMark, Shape};
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
@@ -100,7 +100,7 @@ fn HeaderFields(form: Form) -> Element {
                 button {
                     class: "btn btn-ghost btn-s",
                     r#type: "button",
-                    onclick: move |_| form.change(|draft| draft.headers.push(Header::default())),
+                    onclick: move |_| form.change(|draft| draft.headers.push(Header::beside(&draft.headers))),
                     Icon { name: IconName::Plus }
                     "Add header"
                 }
@@ -112,7 +112,10 @@ fn HeaderFields(form: Form) -> Element {
                     }
                     tbody {
                         for (index, (header, is_repeated)) in headers.into_iter().zip(repeated).enumerate() {
-                            HeaderRow { key: "{index}", form, index, is_invalid: is_repeated && has_errors, header }
+                            HeaderRow {
+                                key: "{header.id}", form, index, id: header.id,
+                                is_invalid: is_repeated && has_errors, header
+                            }
                         }
                     }
                 }
@@ -134,10 +137,10 @@ fn HeaderFields(form: Form) -> Element {
 }
 
 #[component]
-fn HeaderRow(form: Form, index: usize, is_invalid: bool, header: Header) -> Element {
+fn HeaderRow(form: Form, index: usize, id: usize, is_invalid: bool, header: Header) -> Element {
     let change = move |change: &dyn Fn(&mut Header)| {
         form.change(|draft| {
-            if let Some(header) = draft.headers.get_mut(index) {
+            if let Some(header) = draft.headers.iter_mut().find(|header| header.id == id) {
                 change(header);
             }
         });
@@ -176,11 +179,7 @@ fn HeaderRow(form: Form, index: usize, is_invalid: bool, header: Header) -> Elem
                     class: "btn btn-ghost btn-icon",
                     r#type: "button",
                     "aria-label": "Remove header {named}",
-                    onclick: move |_| form.change(|draft| {
-                        if index < draft.headers.len() {
-                            draft.headers.remove(index);
-                        }
-                    }),
+                    onclick: move |_| form.change(|draft| draft.headers.retain(|header| header.id != id)),
                     Icon { name: IconName::Close }
                 }
             }
