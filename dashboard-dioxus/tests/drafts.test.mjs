@@ -137,6 +137,35 @@ test("saving a job takes back nothing that another tab has saved in the meantime
   await page.waitForURL((address) => address.searchParams.get("tab") === null);
 });
 
+test("saving a job takes back nothing that another tab saves while the form is validated", async (t) => {
+  const project = await createProject("validated job");
+  const { id } = await admin("POST", "/jobs", {
+    name: "Validated", projectId: project.id, type: "http", httpUrl: "http://localhost/", scheduleCron: "0 3 1 1 *",
+  });
+  const page = await openPage(t);
+  await page.clock.install();
+  await page.goto(`${url}/jobs/${id}?tab=settings`);
+  await page.getByRole("textbox", { name: "Retries" }).fill("2");
+  let release;
+  const isReleased = new Promise((resolve) => (release = resolve));
+  await page.route("**/admin/v1/jobs/check", async (route) => {
+    await isReleased;
+    await route.continue();
+  });
+  await button(page, "Save job").click();
+  await eventually(() => button(page, "Save job").isDisabled(), "the validation");
+  await admin("PATCH", `/jobs/${id}`, { scheduleCron: "0 4 1 1 *" });
+  const schedule = page.getByRole("textbox", { name: "Schedule" });
+  // The page reads the job at intervals.
+  await eventually(async () => {
+    await page.clock.fastForward(20_000);
+    return (await schedule.inputValue()) === "0 4 1 1 *";
+  }, "the schedule of the other tab");
+  const saved = page.waitForRequest((request) => request.method() === "PATCH");
+  release();
+  assert.deepEqual((await saved).postDataJSON(), { retries: 2 });
+});
+
 test("saving headers or parameters of a job keeps others that another tab has just saved", async (t) => {
   const project = await createProject("job of two tabs");
   const backup = { type: "platform", plugin: "backup", pluginJob: "backup" };
