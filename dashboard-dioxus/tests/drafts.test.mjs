@@ -110,6 +110,7 @@ test("saving a job takes back nothing that another tab has saved in the meantime
     scheduleCron: "0 3 1 1 *",
   });
   const page = await openPage(t);
+  await page.clock.install();
   await page.goto(`${url}/jobs/${id}?tab=settings`);
   const schedule = page.getByRole("textbox", { name: "Schedule" });
   const keepLast = page.getByLabel(/^Keep last/);
@@ -117,7 +118,11 @@ test("saving a job takes back nothing that another tab has saved in the meantime
   await page.getByRole("textbox", { name: "Retries" }).fill("2");
   await page.getByLabel(/^Compression/).fill("3");
   await admin("PATCH", `/jobs/${id}`, { scheduleCron: "0 4 1 1 *" });
-  await eventually(async () => (await schedule.inputValue()) === "0 4 1 1 *", "the schedule of the other tab");
+  // The page reads the job at intervals.
+  await eventually(async () => {
+    await page.clock.fastForward(20_000);
+    return (await schedule.inputValue()) === "0 4 1 1 *";
+  }, "the schedule of the other tab");
   await page.goto(`${url}/settings`);
   await admin("PATCH", `/jobs/${id}`, { name: "Renamed", params: { ...params, retention: { keepLast: 5 } } });
   await page.goto(`${url}/jobs/${id}?tab=settings`);
@@ -130,6 +135,97 @@ test("saving a job takes back nothing that another tab has saved in the meantime
     retries: 2, params: { ...params, compression: 3, retention: { keepLast: 5 } },
   });
   await page.waitForURL((address) => address.searchParams.get("tab") === null);
+});
+
+test("saving a job takes back nothing that another tab saves while the form is validated", async (t) => {
+  const project = await createProject("validated job");
+  const { id } = await admin("POST", "/jobs", {
+    name: "Validated", projectId: project.id, type: "http", httpUrl: "http://localhost/", scheduleCron: "0 3 1 1 *",
+  });
+  const page = await openPage(t);
+  await page.clock.install();
+  await page.goto(`${url}/jobs/${id}?tab=settings`);
+  await page.getByRole("textbox", { name: "Retries" }).fill("2");
+  let release;
+  const isReleased = new Promise((resolve) => (release = resolve));
+  await page.route("**/admin/v1/jobs/check", async (route) => {
+    await isReleased;
+    await route.continue();
+  });
+  await button(page, "Save job").click();
+  await eventually(() => button(page, "Save job").isDisabled(), "the validation");
+  await admin("PATCH", `/jobs/${id}`, { scheduleCron: "0 4 1 1 *" });
+  const schedule = page.getByRole("textbox", { name: "Schedule" });
+  // The page reads the job at intervals.
+  await eventually(async () => {
+    await page.clock.fastForward(20_000);
+    return (await schedule.inputValue()) === "0 4 1 1 *";
+  }, "the schedule of the other tab");
+  const saved = page.waitForRequest((request) => request.method() === "PATCH");
+  release();
+  assert.deepEqual((await saved).postDataJSON(), { retries: 2 });
+});
+
+test("saving headers or parameters of a job keeps others that another tab has just saved", async (t) => {
+  const project = await createProject("job of two tabs");
+  const backup = { type: "platform", plugin: "backup", pluginJob: "backup" };
+  const params = { target: `project:${project.id}`, retention: { keepLast: 7 } };
+  const request = { type: "http", httpUrl: "http://localhost/", httpHeaders: { "x-a": "1" } };
+  const page = await openPage(t);
+  for (const [fields, change, others, expected] of [
+    [
+      { ...backup, params },
+      () => page.getByLabel(/^Compression/).fill("3"),
+      { params: { ...params, retention: { keepLast: 5 } } },
+      { params: { ...params, compression: 3, retention: { keepLast: 5 } } },
+    ],
+    [
+      request,
+      () => page.getByRole("textbox", { name: "Header value" }).fill("2"),
+      { httpHeaders: { "x-a": null, "x-b": "3" } },
+      { httpHeaders: { "x-a": "2", "x-b": null } },
+    ],
+  ]) {
+    const common = { name: "Two tabs", projectId: project.id, scheduleCron: "0 3 1 1 *" };
+    const { id } = await admin("POST", "/jobs", { ...common, ...fields });
+    const before = await admin("GET", `/jobs/${id}`);
+    // The page does not know of the other tab's change before the click.
+    const path = `**/admin/v1/jobs/${id}`;
+    const isClicked = () => page.evaluate(() => globalThis.isClicked).catch(() => false);
+    await page.route(path, async (route) =>
+      (await isClicked()) ? route.continue() : route.fulfill({ json: before }));
+    await page.goto(`${url}/jobs/${id}?tab=settings`);
+    await change();
+    await admin("PATCH", `/jobs/${id}`, others);
+    const saved = page.waitForRequest((request) => request.method() === "PATCH");
+    await page.evaluate(() => addEventListener("click", () => (globalThis.isClicked = true), true));
+    await button(page, "Save job").click();
+    assert.deepEqual((await saved).postDataJSON(), expected);
+    await page.waitForURL((address) => address.searchParams.get("tab") === null);
+    await page.unroute(path);
+  }
+});
+
+test("keystrokes stay in their header of a job when another tab removes an earlier one", async (t) => {
+  const project = await createProject("headers of two tabs");
+  const { id } = await admin("POST", "/jobs", {
+    name: "Two tabs", projectId: project.id, type: "http", httpUrl: "http://localhost/", scheduleCron: "0 3 1 1 *",
+    httpHeaders: { "x-a": "1", "x-b": "2", "x-c": "3" },
+  });
+  const page = await openPage(t);
+  await page.clock.install();
+  await page.goto(`${url}/jobs/${id}?tab=settings`);
+  const values = page.getByRole("textbox", { name: "Header value" });
+  await values.nth(1).fill("1");
+  await admin("PATCH", `/jobs/${id}`, { httpHeaders: { "x-b": null, "x-c": null } });
+  // The page reads the job at intervals.
+  await eventually(async () => {
+    await page.clock.fastForward(20_000);
+    return (await values.count()) === 2;
+  }, "the headers without the removed one");
+  await page.keyboard.press("End");
+  await page.keyboard.type("6");
+  assert.deepEqual([await values.nth(0).inputValue(), await values.nth(1).inputValue()], ["16", ""]);
 });
 
 test("access of a table is kept over a reload, and can be cancelled", async (t) => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, openPage, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, hidden, openPage, shown, url } from "./support.mjs";
 
 const createJob = (project, name) =>
   admin("POST", "/jobs", {
@@ -70,4 +70,32 @@ test("switch of a job shows that another tab has enabled the job again", async (
   await control.click();
   assert.equal((await (await isSaved).json()).enabled, false);
   await eventually(() => control.isChecked(), "the state that the other tab has set");
+});
+
+test("switch of a job shows the second of two quick choices while the first is saved", async (t) => {
+  const project = await createProject("switched twice");
+  const { id } = await createJob(project, "Switched twice");
+  const page = await openPage(t);
+  let release;
+  const isReleased = new Promise((resolve) => (release = resolve));
+  let note;
+  const isChosenTwice = new Promise((resolve) => (note = resolve));
+  await page.route(`**/admin/v1/jobs/${id}`, async (route) => {
+    const { enabled } = route.request().postDataJSON();
+    if (enabled) note();
+    await (enabled ? isReleased : isChosenTwice);
+    await route.continue();
+  });
+  await page.goto(jobsOf(project));
+  const control = page.getByRole("switch", { name: "Enable Switched twice" });
+  await control.click();
+  await control.click();
+  // The list is read again, with the first choice.
+  const item = page.getByRole("table", { name: "Jobs" }).getByRole("row").filter({ hasText: "Switched twice" });
+  await shown(item.getByText("Disabled"));
+  assert.ok(await control.isChecked());
+  release();
+  await hidden(item.getByText("Disabled"));
+  assert.ok(await control.isChecked());
+  assert.equal((await admin("GET", `/jobs/${id}`)).enabled, true);
 });

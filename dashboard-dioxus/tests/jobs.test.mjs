@@ -85,6 +85,28 @@ test("parameters of a plugin's job are fields from its schema", async (t) => {
   assert.deepEqual(items[0].params, { target: `project:${project.id}`, retention: { keepLast: 7 } });
 });
 
+test("stored parameters of a job are shown and kept when its plugin is chosen again", async (t) => {
+  const project = await createProject("chosen again");
+  const params = { target: `project:${project.id}`, retention: { keepLast: 7 } };
+  const backup = { type: "platform", plugin: "backup", pluginJob: "backup", params };
+  const job = await createJob(project, "Chosen again", backup);
+  const page = await openPage(t);
+  await page.goto(`${url}/jobs/${job.id}?tab=settings`);
+  const keepLast = page.getByLabel(/^Keep last/);
+  await eventually(async () => (await keepLast.inputValue()) === "7", "the stored parameters");
+  const plugin = page.getByRole("combobox", { name: "Plugin" });
+  await plugin.selectOption("migrations");
+  await hidden(keepLast);
+  await plugin.selectOption("backup");
+  await shown(keepLast);
+  await eventually(async () => (await keepLast.inputValue()) === "7", "the parameters of the chosen plugin");
+  await page.getByRole("textbox", { name: "Retries" }).fill("2");
+  await button(page, "Save job").click();
+  await page.waitForURL((address) => address.searchParams.get("tab") === null);
+  const saved = await admin("GET", `/jobs/${job.id}`);
+  assert.deepEqual([saved.retries, saved.params], [2, params]);
+});
+
 test("pressing Ctrl-Enter twice creates one job", async (t) => {
   const project = await createProject("twice");
   const page = await openPage(t);

@@ -161,6 +161,33 @@ test("switch of a channel shows that another tab has enabled the channel again",
   await eventually(() => control.isChecked(), "the state that the other tab has set");
 });
 
+test("switch of a channel shows the second of two quick choices while the first is saved", async (t) => {
+  const name = `switched twice ${unique}`;
+  const { id } = await create(name);
+  const page = await openPage(t);
+  let release;
+  const isReleased = new Promise((resolve) => (release = resolve));
+  let note;
+  const isChosenTwice = new Promise((resolve) => (note = resolve));
+  await page.route(`**/admin/v1/notifications/${id}`, async (route) => {
+    const { enabled } = route.request().postDataJSON();
+    if (enabled) note();
+    await (enabled ? isReleased : isChosenTwice);
+    await route.continue();
+  });
+  await page.goto(`${url}/notifications`);
+  const control = page.getByRole("switch", { name: `Enable ${name}` });
+  const row = channels(page).getByRole("row").filter({ hasText: name });
+  await control.click();
+  await control.click();
+  // The list is read again, with the first choice.
+  await eventually(async () => (await row.getAttribute("class")) === "is-off", "the row with the first choice");
+  assert.ok(await control.isChecked());
+  release();
+  await eventually(async () => (await row.getAttribute("class")) !== "is-off", "the row with the second choice");
+  assert.ok(await control.isChecked());
+});
+
 test("phone mutes a channel", async (t) => {
   const name = `muted ${unique}`;
   const { id } = await create(name);
@@ -236,17 +263,42 @@ test("sheet of another channel shows no text that was typed for the first channe
   await eventually(async () => (await name.inputValue()) === `second ${unique}`, "the name of the second channel");
 });
 
+test("saving a channel sends only what was changed in the form", async (t) => {
+  const settings = { url: undefined, secret: undefined, host: "localhost", to: ["ops@example.com"] };
+  const channel = await create(`sent ${unique}`, { ...settings, kind: "email", from: "a@example.com", enabled: false });
+  const page = await openPage(t);
+  await page.goto(`${url}/notifications?channel=${channel.id}`);
+  const form = page.getByRole("dialog");
+  for (const [change, expected] of [
+    [() => form.getByRole("textbox", { name: "From", exact: true }).fill("b@example.com"), { from: "b@example.com" }],
+    [() => form.getByRole("checkbox", { name: /A backup fails/ }).check(), { events: ["runFailed", "backupFailed"] }],
+    [() => form.getByRole("textbox", { name: "Name", exact: true }).fill(`x ${unique}`), { name: `x ${unique}` }],
+  ]) {
+    await change();
+    const saved = page.waitForRequest((request) => request.method() === "PATCH");
+    await button(form, "Save channel").click();
+    assert.deepEqual((await saved).postDataJSON(), expected);
+    await hidden(form);
+    await page.goto(`${url}/notifications?channel=${channel.id}`);
+  }
+});
+
 test("field without input follows the change of another tab", async (t) => {
   const settings = { url: undefined, secret: undefined, host: "localhost", to: ["ops@example.com"] };
   const from = (name) => `${name}@example.com`;
   const mail = { ...settings, kind: "email", from: from("first"), enabled: false };
   const channel = await create(`two tabs ${unique}`, mail);
   const page = await openPage(t);
+  await page.clock.install();
   await page.goto(`${url}/notifications?channel=${channel.id}`);
   const field = (name) => page.getByRole("dialog").getByRole("textbox", { name, exact: true });
   await field("User name").fill("typed");
   await admin("PATCH", `/notifications/${channel.id}`, { from: from("second") });
-  await eventually(async () => (await field("From").inputValue()) === from("second"), "the change of the other tab");
+  // The page reads the channels at intervals.
+  await eventually(async () => {
+    await page.clock.fastForward(20_000);
+    return (await field("From").inputValue()) === from("second");
+  }, "the change of the other tab");
   assert.equal(await field("User name").inputValue(), "typed");
   await page.goto(`${url}/settings`);
   await admin("PATCH", `/notifications/${channel.id}`, { from: from("third") });

@@ -27,6 +27,7 @@ async function offer(page, offered, { status = 200 } = {}) {
     const response = await (await route.fetch()).json();
     await route.fulfill({ json: { ...response, items: [...response.items, current.plugin] } });
   });
+  await page.route("**/admin/v1/plugins/thumbnails", (route) => route.fulfill({ json: current.plugin }));
   await page.route("**/admin/v1/plugins/thumbnails/approve", async (route) => {
     const approval = route.request().postDataJSON();
     approvals.push(approval);
@@ -147,6 +148,37 @@ test("setting that another tab has saved is kept when other settings are approve
   await sheet.getByRole("button", { name: "Approve thumbnails" }).click();
   await shown(page.getByText("Plugin approved"));
   assert.deepEqual(approvals[0].config, { depth: "16", width: "240" });
+});
+
+test("setting that another tab has just saved is kept when other settings are approved", async (t) => {
+  const page = await openPage(t);
+  const offered = plugin({ state: "active", config: { depth: "8", width: "120" } });
+  const approvals = await offer(page, offered);
+  // The list does not show the other tab's change before the approval.
+  const json = { ...offered, config: { color: "red", depth: "16", width: "120" } };
+  await page.route("**/admin/v1/plugins/thumbnails", (route) => route.fulfill({ json }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  await page.getByRole("textbox", { name: "Value of width" }).fill("240");
+  await button(page, "Approve thumbnails").click();
+  await shown(page.getByText("Plugin approved"));
+  assert.deepEqual(approvals[0].config, { color: "red", depth: "16", width: "240" });
+});
+
+test("keystrokes stay in their setting when another tab removes an earlier one", async (t) => {
+  const page = await openPage(t);
+  await page.clock.install();
+  const offered = plugin({ state: "active", config: { color: "red", depth: "8", width: "120" } });
+  await offer(page, offered);
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const value = (name) => page.getByRole("textbox", { name: `Value of ${name}` });
+  await value("depth").fill("1");
+  offered.config = { depth: "8", width: "120" };
+  // The page reads the plugins at intervals.
+  await page.clock.fastForward(20_000);
+  await hidden(value("color"));
+  await page.keyboard.press("End");
+  await page.keyboard.type("6");
+  assert.deepEqual([await value("depth").inputValue(), await value("width").inputValue()], ["16", "120"]);
 });
 
 test("address of an unknown plugin says that there is none", async (t) => {

@@ -301,17 +301,17 @@ test("saving the text of a mail keeps the text of another mail that another tab 
   const { id } = await withUsers();
   const before = await admin("GET", `/projects/${id}/auth`);
   const page = await openPage(t);
-  let isSaving = false;
-  // The page does not know of the other tab's change before it saves.
-  await page.route(`**/admin/v1/projects/${id}/auth`, (route) =>
-    isSaving ? route.continue() : route.fulfill({ json: before }));
+  // The page does not know of the other tab's change before the click.
+  const isClicked = () => page.evaluate(() => globalThis.isClicked).catch(() => false);
+  await page.route(`**/admin/v1/projects/${id}/auth`, async (route) =>
+    (await isClicked()) ? route.continue() : route.fulfill({ json: before }));
   await page.goto(usersOf(id, "?tab=settings"));
   await page.getByText("Mail texts", { exact: true }).click();
   await page.getByLabel("Subject of “Reset the password”").fill("Your new password");
   await page.getByLabel("Text of “Reset the password”").fill("Open {{link}}");
   const verify = { subject: "Welcome", text: "Open {{link}} first", html: null };
   await admin("PATCH", `/projects/${id}/auth`, { mailTexts: { verify } });
-  isSaving = true;
+  await page.evaluate(() => addEventListener("click", () => (globalThis.isClicked = true), true));
   await button(page, "Save settings").click();
   await shown(page.getByText("Settings saved"));
   const { mailTexts } = await admin("GET", `/projects/${id}/auth`);

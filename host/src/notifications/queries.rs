@@ -108,7 +108,7 @@ pub(super) async fn update_channel(
     let row: Option<ChannelRow> = sqlx::query_as(
         "UPDATE notification_channels
          SET name = coalesce($2, name), events = coalesce($3, events), enabled = coalesce($4, enabled),
-             sealed = coalesce($5, sealed), updated_at = now(),
+             sealed = coalesce($5, sealed), updated_at = clock_timestamp(),
              last_error = CASE WHEN $5::bytea IS NULL OR sealed = $5 THEN last_error END
          WHERE id = $1 AND ($6::bytea IS NULL OR sealed = $6)
          RETURNING id, name, kind, events, enabled, sealed, last_sent_at, last_error, created_at, updated_at",

@@ -63,6 +63,8 @@ pub(super) fn RunNow(job: Job, #[props(default)] with_label: bool) -> Element {
 pub(super) fn EnableSwitch(job: Job) -> Element {
     // The state that the owner has chosen, and the time of the change once the server has confirmed it.
     let mut wanted = use_signal(|| None::<(bool, Option<DateTime<Utc>>)>);
+    // The number of choices, because the response to an earlier one must not replace the latest one.
+    let mut choices = use_signal(|| 0_u32);
     let mut asks = use_signal(|| false);
     let confirmed_at = (*wanted.peek()).and_then(|(_, confirmed_at)| confirmed_at);
     if confirmed_at.is_some_and(|confirmed_at| job.updated_at >= confirmed_at) {
@@ -73,14 +75,17 @@ pub(super) fn EnableSwitch(job: Job) -> Element {
     let set = use_callback(move |enabled: bool| {
         let path = format!("/jobs/{id}");
         wanted.set(Some((enabled, None)));
+        choices += 1;
+        let choice = *choices.peek();
         spawn(async move {
             let change = UpdateJob { enabled: Some(enabled), ..UpdateJob::default() };
-            match remote::send::<_, Job>(Method::Patch, &path, &change).await {
-                Ok(job) => wanted.set(Some((enabled, Some(job.updated_at)))),
-                Err(failure) => {
-                    messages::show_failure(failure.message());
-                    wanted.set(None);
-                }
+            let saved = remote::send::<_, Job>(Method::Patch, &path, &change).await;
+            let confirmed = saved.as_ref().ok().map(|job| (enabled, Some(job.updated_at)));
+            if *choices.peek() == choice {
+                wanted.set(confirmed);
+            }
+            if let Err(failure) = saved {
+                messages::show_failure(failure.message());
             }
             remote::forget("/jobs");
             remote::forget("/backups/protection");

@@ -163,6 +163,8 @@ fn last_sent(channel: &NotificationChannel) -> String {
 fn EnableSwitch(channel: NotificationChannel) -> Element {
     // The state that the owner has chosen, and the time of the change once the server has confirmed it.
     let mut chosen = use_signal(|| None::<(bool, Option<DateTime<Utc>>)>);
+    // The number of choices, because the response to an earlier one must not replace the latest one.
+    let mut choices = use_signal(|| 0_u32);
     let path = format!("{PATH}/{}", channel.id);
     let confirmed_at = (*chosen.peek()).and_then(|(_, confirmed_at)| confirmed_at);
     if confirmed_at.is_some_and(|confirmed_at| channel.updated_at >= confirmed_at) {
@@ -180,16 +182,18 @@ fn EnableSwitch(channel: NotificationChannel) -> Element {
                 let path = path.clone();
                 let enabled = event.checked();
                 chosen.set(Some((enabled, None)));
+                choices += 1;
+                let choice = *choices.peek();
                 spawn(async move {
                     let unchanged = UpdateNotificationChannel::default();
                     let change = UpdateNotificationChannel { enabled: Some(enabled), ..unchanged };
                     let saved: Result<NotificationChannel, _> = remote::send(Method::Patch, &path, &change).await;
-                    match saved {
-                        Ok(channel) => chosen.set(Some((enabled, Some(channel.updated_at)))),
-                        Err(failure) => {
-                            messages::show_failure(failure.message());
-                            chosen.set(None);
-                        }
+                    let confirmed = saved.as_ref().ok().map(|channel| (enabled, Some(channel.updated_at)));
+                    if *choices.peek() == choice {
+                        chosen.set(confirmed);
+                    }
+                    if let Err(failure) = saved {
+                        messages::show_failure(failure.message());
                     }
                     remote::forget(PATH);
                 });

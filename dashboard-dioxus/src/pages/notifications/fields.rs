@@ -177,6 +177,22 @@ pub(super) fn settings_of(
     })
 }
 
+/// Returns those of the settings that differ from the stored ones, because saving must not take back what another tab
+/// has changed in the meantime. Secrets are kept: they are absent unless they were typed.
+pub(super) fn changed_settings(settings: ChannelSettings, stored: &ChannelSettings) -> ChannelSettings {
+    let has_new_tls = settings.tls != stored.tls;
+    ChannelSettings {
+        host: settings.host.filter(|host| stored.host.as_ref() != Some(host)),
+        // With another encryption, the server would replace the default port that the form shows.
+        port: settings.port.filter(|port| has_new_tls || stored.port != Some(*port)),
+        tls: settings.tls.filter(|_| has_new_tls),
+        username: settings.username.filter(|name| stored.username.as_deref().unwrap_or_default() != name),
+        from: settings.from.filter(|from| stored.from.as_ref() != Some(from)),
+        to: settings.to.filter(|to| stored.to.as_ref() != Some(to)),
+        ..settings
+    }
+}
+
 /// Returns the field that a message of the server is about: the first text in backticks, if it is the name of a field.
 pub(super) fn field_in(message: &str) -> Option<&'static str> {
     let word = message.split('`').nth(1)?;
@@ -321,6 +337,36 @@ mod tests {
         assert_eq!(settings_of(ChannelKind::Webhook, &values).unwrap_or_default().url, None);
         values.insert("port", "x".to_owned());
         assert!(settings_of(ChannelKind::Email, &values).is_err());
+    }
+
+    #[test]
+    fn only_changed_settings_are_sent() {
+        let stored = ChannelSettings {
+            host: Some("mail.example".to_owned()),
+            port: Some(587),
+            tls: Some(SmtpTls::Starttls),
+            from: Some("a@example.com".to_owned()),
+            to: Some(vec!["a@example.com".to_owned(), "b@example.com".to_owned()]),
+            ..ChannelSettings::default()
+        };
+        let mut values = values_of(&stored);
+        let changed = |values: &BTreeMap<&'static str, String>| {
+            settings_of(ChannelKind::Email, values).map(|settings| changed_settings(settings, &stored))
+        };
+        assert_eq!(changed(&values), Ok(ChannelSettings::default()));
+        values.insert("username", "ops".to_owned());
+        values.insert("password", "typed".to_owned());
+        values.insert("to", "b@example.com".to_owned());
+        values.insert("tls", SmtpTls::Tls.as_str().to_owned());
+        let expected = ChannelSettings {
+            username: Some("ops".to_owned()),
+            password: Some("typed".to_owned()),
+            to: Some(vec!["b@example.com".to_owned()]),
+            tls: Some(SmtpTls::Tls),
+            port: Some(587),
+            ..ChannelSettings::default()
+        };
+        assert_eq!(changed(&values), Ok(expected));
     }
 
     #[test]

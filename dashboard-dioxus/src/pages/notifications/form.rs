@@ -11,7 +11,7 @@ use dioxus::prelude::*;
 use super::{
     PATH,
     deliveries::Deliveries,
-    fields::{KindFields, Values, field_in, settings_of, use_values, values_of},
+    fields::{KindFields, Values, changed_settings, field_in, settings_of, use_values, values_of},
     tested::note_saved,
     words::{EVENTS, kind_in_words, preset},
 };
@@ -41,6 +41,9 @@ enum Tested {
 /// A message about the field with this name in the API.
 type FieldError = Option<(&'static str, String)>;
 
+/// Whether a channel subscribes to each event, by the name of the event in the API. Each event is a field of its own.
+type Choices = BTreeMap<String, bool>;
+
 /// The state that all parts of the form share.
 #[derive(Clone, Copy, PartialEq)]
 struct Form {
@@ -49,7 +52,7 @@ struct Form {
     kind: Signal<ChannelKind>,
     name: Signal<String>,
     values: Values,
-    events: Signal<Vec<NotificationEvent>>,
+    events: Signal<Choices>,
     error: Signal<FieldError>,
     tested: Signal<Tested>,
     /// The kind and the values that were delivered by the last test.
@@ -67,7 +70,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
         kind: unsaved.use_field("kind", channel.as_ref().map_or(DEFAULT_KIND, |channel| channel.kind)),
         name: unsaved.use_field("name", channel.as_ref().map(|channel| channel.name.clone()).unwrap_or_default()),
         values: use_values(unsaved, channel.as_ref().map(|channel| values_of(&channel.settings)).unwrap_or_default()),
-        events: unsaved.use_field("events", channel.as_ref().map_or_else(preset, |channel| channel.events.clone())),
+        events: unsaved.use_fields("events", choices_of(channel.as_ref().map(|channel| channel.events.as_slice()))),
         error: use_signal(|| None),
         tested: use_signal(|| Tested::No),
         delivered: use_signal(|| None),
@@ -78,17 +81,16 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
         None => {
             !form.name.read().is_empty()
                 || *form.kind.read() != DEFAULT_KIND
-                || *form.events.read() != preset()
+                || *form.events.read() != choices_of(None)
                 || form.values.read().values().any(|value| !value.is_empty())
         }
         Some(saved) => {
             *form.name.read() != saved.name
-                || *form.events.read() != saved.events
+                || *form.events.read() != choices_of(Some(&saved.events))
                 || *form.values.read() != values_of(&saved.settings)
         }
     };
-    let id = saved.as_ref().map(|saved| saved.id.clone());
-    let to_test = id.clone();
+    let (to_test, to_save) = (saved.as_ref().map(|saved| saved.id.clone()), saved.clone());
     let cancel = move |_| {
         unsaved.forget();
         close();
@@ -123,7 +125,7 @@ pub(super) fn ChannelSheet(channel: Option<NotificationChannel>) -> Element {
                 novalidate: true,
                 onsubmit: move |event| {
                     event.prevent_default();
-                    save(form, id.clone());
+                    save(form, to_save.clone());
                 },
                 ChannelFields { form, saved: saved.clone() }
             }
@@ -184,9 +186,19 @@ fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
     }
 }
 
-/// Returns the position of an event in the list of all events.
-fn rank(event: &NotificationEvent) -> Option<usize> {
-    NotificationEvent::ALL.iter().position(|known| known == event)
+/// Returns the choices for the events of a channel, or without them, those for a new channel.
+fn choices_of(events: Option<&[NotificationEvent]>) -> Choices {
+    let chosen = events.map_or_else(preset, <[NotificationEvent]>::to_vec);
+    NotificationEvent::ALL.iter().map(|event| (event.as_str().to_owned(), chosen.contains(event))).collect()
+}
+
+fn is_chosen(choices: &Choices, event: NotificationEvent) -> bool {
+    choices.get(event.as_str()).copied().unwrap_or_default()
+}
+
+/// Returns the chosen events, in the order of the API.
+fn events_of(choices: &Choices) -> Vec<NotificationEvent> {
+    NotificationEvent::ALL.iter().copied().filter(|event| is_chosen(choices, *event)).collect()
 }
 
 #[component]
@@ -201,16 +213,9 @@ fn Events(form: Form, error: Option<String>) -> Element {
                         input {
                             class: "box",
                             r#type: "checkbox",
-                            checked: events.read().contains(&event),
+                            checked: is_chosen(&events.read(), event),
                             onchange: move |change| {
-                                let checked = change.checked();
-                                let mut events = events.write();
-                                events.retain(|known| *known != event);
-                                if checked {
-                                    events.push(event);
-                                }
-                                // The events are sorted in the order of the API, so that equal choices are equal lists.
-                                events.sort_by_key(rank);
+                                events.write().insert(event.as_str().to_owned(), change.checked());
                             },
                         }
                         span {
@@ -307,8 +312,8 @@ fn show_outcome() {
     });
 }
 
-/// Creates the channel, or saves its changes.
-fn save(form: Form, id: Option<String>) {
+/// Creates the channel, or saves the changes of a stored one.
+fn save(form: Form, stored: Option<NotificationChannel>) {
     let Form { unsaved, kind, name, values, events, mut error, delivered, mut busy, .. } = form;
     let settings = match settings_of(kind(), &values.peek()) {
         Ok(settings) => settings,
@@ -317,20 +322,25 @@ fn save(form: Form, id: Option<String>) {
             return show_outcome();
         }
     };
-    let (name, events) = (name.peek().trim().to_owned(), events.peek().clone());
+    let (name, choices) = (name.peek().trim().to_owned(), events.peek().clone());
+    let events = events_of(&choices);
     let was_tested = *delivered.peek() == Some((kind(), values.peek().clone()));
     spawn(async move {
         busy.set(true);
-        let is_new = id.is_none();
-        let saved: Result<NotificationChannel, Failure> = match id {
+        let is_new = stored.is_none();
+        let saved: Result<NotificationChannel, Failure> = match stored {
             None => {
                 let request = CreateNotificationChannel { name, kind: kind(), events, enabled: None, settings };
                 remote::send(Method::Post, PATH, &request).await
             }
-            Some(id) => {
-                let change =
-                    UpdateNotificationChannel { name: Some(name), events: Some(events), enabled: None, settings };
-                remote::send(Method::Patch, &format!("{PATH}/{id}"), &change).await
+            Some(stored) => {
+                let change = UpdateNotificationChannel {
+                    name: (name != stored.name).then_some(name),
+                    events: (choices != choices_of(Some(&stored.events))).then_some(events),
+                    enabled: None,
+                    settings: changed_settings(settings, &stored.settings),
+                };
+                remote::send(Method::Patch, &format!("{PATH}/{}", stored.id), &change).await
             }
         };
         busy.set(false);
@@ -349,4 +359,20 @@ fn save(form: Form, id: Option<String>) {
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_that_another_tab_has_chosen_is_kept_beside_typed_choices() {
+        let choices = |events: &[NotificationEvent]| choices_of(Some(events));
+        let base = choices(&[NotificationEvent::RunFailed, NotificationEvent::Plugin]);
+        let typed = choices(&[NotificationEvent::RunFailed]);
+        let saved = choices(&[NotificationEvent::Plugin, NotificationEvent::RunFailed, NotificationEvent::DiskLow]);
+        let merged = draft::rebase(&typed, &base, &saved);
+        assert_eq!(events_of(&merged), [NotificationEvent::RunFailed, NotificationEvent::DiskLow]);
+        assert_eq!(events_of(&choices_of(None)), preset());
+    }
 }

@@ -18,8 +18,17 @@ pub(super) struct Typed {
     pub(super) secrets: BTreeMap<String, Option<String>>,
     /// Names of secrets that the plugin does not request by name.
     added: Vec<String>,
-    /// All settings, each with name and value.
-    pub(super) settings: Vec<(String, String)>,
+    /// All settings.
+    settings: Vec<Setting>,
+}
+
+/// A setting in the form.
+#[derive(Debug, Clone, PartialEq)]
+struct Setting {
+    /// Identifies the setting while its name is typed, and while settings before it are removed.
+    key: usize,
+    name: String,
+    value: String,
 }
 
 /// The part of the unsaved input that the browser stores.
@@ -34,14 +43,16 @@ struct Kept {
 }
 
 /// Returns the unsaved input for this file of a plugin. The browser stores the settings and the names of added secrets,
-/// but not the values of secrets. Settings without changes follow those of the plugin, because all settings are saved together.
+/// but not the values of secrets. Settings without changes follow those of the plugin, because all settings are saved
+/// together.
 pub(super) fn use_typed(plugin: &Plugin) -> Signal<Typed> {
-    let saved = Kept { base: plugin.config.clone(), settings: Typed::saved(plugin).settings, added: Vec::new() };
+    let settings = plugin.config.clone().into_iter().collect();
+    let saved = Kept { base: plugin.config.clone(), settings, added: Vec::new() };
     let mut kept = draft::use_draft(&format!("plugin.{}.{}", plugin.name, plugin.sha256), saved);
     let mut base = use_signal(|| kept.peek().base.clone());
     let mut typed = use_signal(|| {
         let kept = kept.peek();
-        Typed { secrets: BTreeMap::new(), added: kept.added.clone(), settings: kept.settings.clone() }
+        Typed { added: kept.added.clone(), ..Typed::of(kept.settings.iter().cloned()) }
     });
     if *base.peek() != plugin.config {
         let settings = rebased(&typed.peek().settings, &base.peek(), &plugin.config);
@@ -49,8 +60,9 @@ pub(super) fn use_typed(plugin: &Plugin) -> Signal<Typed> {
         base.set(plugin.config.clone());
     }
     use_effect(move || {
-        let typed = typed.read();
-        let now = Kept { base: base.read().clone(), settings: typed.settings.clone(), added: typed.added.clone() };
+        let (typed, base) = (typed.read(), base.read().clone());
+        let settings = pairs_of(&typed.settings, &base);
+        let now = Kept { base, settings, added: typed.added.clone() };
         if *kept.peek() != now {
             kept.set(now);
         }
@@ -59,41 +71,75 @@ pub(super) fn use_typed(plugin: &Plugin) -> Signal<Typed> {
 }
 
 /// Returns the settings `saved` with the changes that lead from `base` to `typed`.
-fn rebased(
-    typed: &[(String, String)],
-    base: &BTreeMap<String, String>,
-    saved: &BTreeMap<String, String>,
-) -> Vec<(String, String)> {
+fn rebased(typed: &[Setting], base: &BTreeMap<String, String>, saved: &BTreeMap<String, String>) -> Vec<Setting> {
     let mut settings = Vec::new();
-    for (name, value) in typed {
-        if base.get(name) != Some(value) {
-            settings.push((name.clone(), value.clone()));
-        } else if let Some(saved) = saved.get(name) {
-            settings.push((name.clone(), saved.clone()));
+    for setting in typed {
+        if base.get(&setting.name) != Some(&setting.value) {
+            settings.push(setting.clone());
+        } else if let Some(saved) = saved.get(&setting.name) {
+            settings.push(Setting { value: saved.clone(), ..setting.clone() });
         }
     }
+    let mut key = next_key(typed);
     for (name, value) in saved {
-        let is_listed = settings.iter().any(|(listed, _)| listed == name);
+        let is_listed = settings.iter().any(|listed| listed.name == *name);
         if !base.contains_key(name) && !is_listed {
-            settings.push((name.clone(), value.clone()));
+            settings.push(Setting { key, name: name.clone(), value: value.clone() });
+            key += 1;
         }
     }
     settings
 }
 
+/// Returns the key of a setting that is added to `settings`.
+fn next_key(settings: &[Setting]) -> usize {
+    settings.iter().map(|setting| setting.key + 1).max().unwrap_or_default()
+}
+
+/// Returns the names and values of settings. Sorts them if they are those of `base`: a setting that another tab has
+/// added comes last in the form, and its position is no change that the browser must store.
+fn pairs_of(settings: &[Setting], base: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let pairs: Vec<_> = settings.iter().map(|setting| (setting.name.clone(), setting.value.clone())).collect();
+    let stored: Vec<_> = base.clone().into_iter().collect();
+    let mut sorted = pairs.clone();
+    sorted.sort();
+    if sorted == stored { stored } else { pairs }
+}
+
 impl Typed {
     /// Returns the input of the form without changes.
     pub(super) fn saved(plugin: &Plugin) -> Self {
-        let settings = plugin.config.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Self::of(plugin.config.iter().map(|(name, value)| (name.clone(), value.clone())))
+    }
+
+    fn of(settings: impl Iterator<Item = (String, String)>) -> Self {
+        let settings = settings.enumerate().map(|(key, (name, value))| Setting { key, name, value });
         Self { secrets: BTreeMap::new(), added: Vec::new(), settings: settings.collect() }
+    }
+
+    /// Returns the settings to store, on top of those that the plugin `newest` has now.
+    pub(super) fn settings_for(&self, reviewed: &Plugin, newest: &Plugin) -> Option<BTreeMap<String, String>> {
+        let settings = rebased(&self.settings, &reviewed.config, &newest.config);
+        Self { settings, ..Self::saved(newest) }.changed_settings(newest)
     }
 
     /// Returns the settings to store, if they differ from those of the plugin.
     pub(super) fn changed_settings(&self, plugin: &Plugin) -> Option<BTreeMap<String, String>> {
-        let named = self.settings.iter().filter(|(name, _)| !name.trim().is_empty());
+        let named = self.settings.iter().filter(|setting| !setting.name.trim().is_empty());
         let settings: BTreeMap<String, String> =
-            named.map(|(name, value)| (name.trim().to_owned(), value.clone())).collect();
+            named.map(|setting| (setting.name.trim().to_owned(), setting.value.clone())).collect();
         (settings != plugin.config).then_some(settings)
+    }
+
+    fn add_setting(&mut self) {
+        let key = next_key(&self.settings);
+        self.settings.push(Setting { key, name: String::new(), value: String::new() });
+    }
+
+    fn change_setting(&mut self, key: usize, change: impl FnOnce(&mut Setting)) {
+        if let Some(setting) = self.settings.iter_mut().find(|setting| setting.key == key) {
+            change(setting);
+        }
     }
 }
 
@@ -160,7 +206,7 @@ pub(super) fn SecretsAndSettings(plugin: Plugin, typed: Signal<Typed>) -> Elemen
                 button {
                     class: "btn btn-ghost btn-s",
                     r#type: "button",
-                    onclick: move |_| typed.with_mut(|typed| typed.settings.push((String::new(), String::new()))),
+                    onclick: move |_| typed.with_mut(Typed::add_setting),
                     Icon { name: IconName::Plus }
                     "Add setting"
                 }
@@ -168,17 +214,15 @@ pub(super) fn SecretsAndSettings(plugin: Plugin, typed: Signal<Typed>) -> Elemen
             if settings.is_empty() {
                 p { class: "label muted", "None. The plugin's documentation says which settings it reads." }
             }
-            for (index, (name, value)) in settings.into_iter().enumerate() {
-                div { key: "{index}", class: "row",
+            for Setting { key, name, value } in settings {
+                div { key: "{key}", class: "row",
                     input {
                         class: "input m mono setting-name",
                         "aria-label": "Setting name",
                         autocomplete: "off",
                         value: "{name}",
                         oninput: move |event| typed.with_mut(|typed| {
-                            if let Some(setting) = typed.settings.get_mut(index) {
-                                setting.0 = event.value();
-                            }
+                            typed.change_setting(key, |setting| setting.name = event.value());
                         }),
                     }
                     input {
@@ -187,20 +231,14 @@ pub(super) fn SecretsAndSettings(plugin: Plugin, typed: Signal<Typed>) -> Elemen
                         autocomplete: "off",
                         value: "{value}",
                         oninput: move |event| typed.with_mut(|typed| {
-                            if let Some(setting) = typed.settings.get_mut(index) {
-                                setting.1 = event.value();
-                            }
+                            typed.change_setting(key, |setting| setting.value = event.value());
                         }),
                     }
                     button {
                         class: "btn btn-ghost btn-icon",
                         r#type: "button",
                         "aria-label": "Remove setting {name}",
-                        onclick: move |_| typed.with_mut(|typed| {
-                            if index < typed.settings.len() {
-                                typed.settings.remove(index);
-                            }
-                        }),
+                        onclick: move |_| typed.with_mut(|typed| typed.settings.retain(|setting| setting.key != key)),
                         Icon { name: IconName::Close }
                     }
                 }
@@ -266,19 +304,36 @@ fn SecretField(name: String, is_stored: bool, typed: Signal<Typed>) -> Element {
 mod tests {
     use super::*;
 
+    fn config(settings: &[(&str, &str)]) -> BTreeMap<String, String> {
+        settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn list(settings: &[(usize, &str, &str)]) -> Vec<Setting> {
+        let setting = |(key, name, value): &(usize, &str, &str)| Setting {
+            key: *key,
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+        };
+        settings.iter().map(setting).collect()
+    }
+
     #[test]
     fn settings_without_changes_follow_those_of_the_plugin() {
-        let config = |settings: &[(&str, &str)]| -> BTreeMap<String, String> {
-            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-        };
-        let list = |settings: &[(&str, &str)]| -> Vec<(String, String)> {
-            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-        };
         let base = config(&[("color", "red"), ("depth", "8"), ("old", "1"), ("width", "120")]);
-        let typed = list(&[("color", "blue"), ("depth", "8"), ("old", "1"), ("", "half typed")]);
+        let typed = list(&[(0, "color", "blue"), (1, "depth", "8"), (2, "old", "1"), (4, "", "half typed")]);
         let saved = config(&[("color", "green"), ("depth", "16"), ("new", "2"), ("width", "120")]);
-        let expected = list(&[("color", "blue"), ("depth", "16"), ("", "half typed"), ("new", "2")]);
+        // The rows of the form keep their keys, although another tab has removed one of them.
+        let expected = list(&[(0, "color", "blue"), (1, "depth", "16"), (4, "", "half typed"), (5, "new", "2")]);
         assert_eq!(rebased(&typed, &base, &saved), expected);
-        assert!(rebased(&list(&[("depth", "8")]), &config(&[("depth", "8")]), &config(&[])).is_empty());
+        assert!(rebased(&list(&[(0, "depth", "8")]), &config(&[("depth", "8")]), &config(&[])).is_empty());
+    }
+
+    #[test]
+    fn position_of_a_setting_that_another_tab_has_added_is_no_change() {
+        let (base, saved) = (config(&[("width", "120")]), config(&[("depth", "8"), ("width", "120")]));
+        let followed = rebased(&list(&[(0, "width", "120")]), &base, &saved);
+        assert_eq!(followed, list(&[(0, "width", "120"), (1, "depth", "8")]));
+        assert_eq!(pairs_of(&followed, &saved), saved.clone().into_iter().collect::<Vec<_>>());
+        assert_eq!(pairs_of(&followed, &base).first().map(|(name, _)| name.as_str()), Some("width"));
     }
 }

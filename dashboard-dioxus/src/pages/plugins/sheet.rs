@@ -75,14 +75,24 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
         spawn(async move {
             busy.set(true);
             failure.set(None);
-            let secrets = typed.peek().secrets.clone();
-            let request = ApprovePlugin {
-                sha256: Some(sha256.clone()),
-                granted: Some(choices.peek().grants()),
-                secrets: (!secrets.is_empty()).then_some(secrets),
-                config: typed.peek().changed_settings(&reviewed),
+            let now = typed.peek().clone();
+            let granted = choices.peek().grants();
+            let approval = async {
+                let mut config = now.changed_settings(&reviewed);
+                if config.is_some() {
+                    // The API replaces all settings at once. Another tab may have changed others.
+                    let newest = remote::get::<Plugin>(&path_of(&reviewed.name)).await?;
+                    config = now.settings_for(&reviewed, &newest);
+                }
+                let request = ApprovePlugin {
+                    sha256: Some(sha256.clone()),
+                    granted: Some(granted),
+                    secrets: (!now.secrets.is_empty()).then_some(now.secrets),
+                    config,
+                };
+                remote::send::<_, Plugin>(Method::Post, &path, &request).await
             };
-            match remote::send::<_, Plugin>(Method::Post, &path, &request).await {
+            match approval.await {
                 Ok(approved) => {
                     messages::show("Plugin approved");
                     shown.set(Some(sha256));

@@ -38,6 +38,31 @@ async fn changes_of_a_channel_by_two_requests_at_the_same_time_are_both_kept() {
 }
 
 #[tokio::test]
+async fn change_that_waits_for_another_one_has_a_later_time() {
+    let app = app_for("").await;
+    let (admin, platform) = (app.admin(), app.app.platform());
+    let (_, made) = admin.post("/admin/v1/notifications", webhook("https://hooks.example/x")).await;
+    let path = format!("/admin/v1/notifications/{}", made["id"].as_str().unwrap());
+    let other_change = "UPDATE notification_channels SET last_sent_at = clock_timestamp()";
+    let mut other = platform.begin().await.unwrap();
+    sqlx::query(other_change).execute(&mut *other).await.unwrap();
+    let commit = async {
+        let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                                      AND wait_event_type = 'Lock' AND query LIKE 'UPDATE notification_channels%')";
+        eventually("the change waits for the other one", async || {
+            sqlx::query_scalar::<_, bool>(waiting).fetch_one(platform).await.unwrap()
+        })
+        .await;
+        sqlx::query(other_change).execute(&mut *other).await.unwrap();
+        other.commit().await.unwrap();
+    };
+    let ((status, changed), ()) = tokio::join!(admin.patch(&path, json!({ "enabled": false })), commit);
+    assert_eq!(status, StatusCode::OK, "{changed}");
+    let is_later = "SELECT updated_at > last_sent_at FROM notification_channels";
+    assert!(sqlx::query_scalar::<_, bool>(is_later).fetch_one(platform).await.unwrap());
+}
+
+#[tokio::test]
 async fn channel_can_be_created_read_changed_and_deleted() {
     let app = app_for("").await;
     let admin = app.admin();

@@ -8,29 +8,32 @@ use serde_json::Value;
 
 use super::{
     draft::{Draft, Fields},
+    header::{self, Header},
     parameters::{self, Node},
 };
 use crate::draft::rebase;
 
-/// Fills in the parameters of the stored job or of the address once the schema is known.
+/// Fills in the parameters of the stored job or of the address once the schema is known. Does so again when the owner
+/// has chosen another job of a plugin, which clears the parameters.
 pub(super) fn fill_in_parameters(draft: Signal<Draft>, nodes: Memo<Vec<Node>>) {
     let mut draft = draft;
-    let mut filled_for = use_signal(Vec::<Node>::new);
+    // Two jobs may have the same schema.
+    let job = use_memo(move || {
+        let draft = draft.read();
+        (draft.plugin.clone(), draft.plugin_job.clone())
+    });
     use_effect(move || {
-        let nodes = nodes.read().clone();
-        if nodes.is_empty() || *filled_for.peek() == nodes {
-            return;
-        }
+        let _ = job.read();
         let mut filled = draft.peek().clone();
-        fill_in(&mut filled, &nodes);
-        filled_for.set(nodes);
+        fill_in(&mut filled, &nodes.read());
         if *draft.peek() != filled {
             draft.set(filled);
         }
     });
 }
 
-fn fill_in(draft: &mut Draft, nodes: &[Node]) {
+/// Fills in stored parameters that are absent. A parameter that the owner has removed is present, with an empty text.
+pub(super) fn fill_in(draft: &mut Draft, nodes: &[Node]) {
     for (pointer, text) in parameters::read(nodes, &draft.stored_parameters) {
         draft.parameters.entry(pointer).or_insert(text);
     }
@@ -51,24 +54,39 @@ pub(super) fn follow(draft: Signal<Draft>, initial: Signal<Draft>, nodes: Memo<V
 /// Returns `saved` with those fields of `draft` that the owner has changed since `base`. Parameters without changes are
 /// absent.
 pub(super) fn rebased(draft: &Draft, base: &Draft, saved: &Draft) -> Draft {
-    let is_same_job = draft.plugin == base.plugin && draft.plugin_job == base.plugin_job;
-    let headers = if draft.headers == base.headers { &saved.headers } else { &draft.headers };
+    let job_of = |draft: &Draft| (draft.plugin.clone(), draft.plugin_job.clone());
+    let has_chosen_job = job_of(draft) != job_of(base);
+    // A job of one plugin does not belong to another plugin, so they are merged together.
+    let (plugin, plugin_job) = job_of(if has_chosen_job { draft } else { saved });
+    let parameters = match has_chosen_job {
+        true => draft.parameters.clone(),
+        false if job_of(saved) == job_of(base) => changed_parameters(draft, base),
+        // They were typed for another job.
+        false => BTreeMap::new(),
+    };
     Draft {
-        headers: headers.clone(),
+        plugin,
+        plugin_job,
+        parameters,
+        headers: header::rebased(&draft.headers, &base.headers, &saved.headers),
         // The body is no part of the JSON that `rebase` compares.
         body: draft.body.clone(),
         body_changed: draft.body_changed,
-        parameters: if is_same_job { changed_parameters(draft, base) } else { draft.parameters.clone() },
         stored_parameters: saved.stored_parameters.clone(),
         stored_for: saved.stored_for.clone(),
         ..rebase(draft, base, saved)
     }
 }
 
-/// Returns whether the owner has changed the form. Parameters that the form itself filled in don't count.
+/// Returns whether the owner has changed the form. Parameters that the form itself filled in don't count, nor does the
+/// order of headers.
 pub(super) fn is_changed(draft: &Draft, initial: &Draft) -> bool {
-    let without = |draft: &Draft| Draft { parameters: BTreeMap::new(), ..draft.clone() };
-    without(draft) != without(initial) || !changed_parameters(draft, initial).is_empty()
+    let compared = |draft: &Draft| {
+        let mut draft = Draft { parameters: BTreeMap::new(), ..draft.clone() };
+        draft.headers.sort_by_key(Header::key);
+        draft
+    };
+    compared(draft) != compared(initial) || !changed_parameters(draft, initial).is_empty()
 }
 
 /// Returns the parameters whose texts differ from the stored values.
@@ -101,7 +119,7 @@ mod tests {
     use api_types::JobType;
     use serde_json::json;
 
-    use super::{super::draft::Header, *};
+    use super::*;
 
     fn nodes() -> Vec<Node> {
         parameters::nodes(&json!({ "properties": {
@@ -153,6 +171,19 @@ mod tests {
     }
 
     #[test]
+    fn stored_parameters_are_kept_if_they_were_cleared_with_the_choice_of_another_job() {
+        let base = stored(json!({ "days": 7, "target": "all" }));
+        let mut typed = filled(&base);
+        typed.parameters.clear();
+        assert!(!is_changed(&typed, &base));
+        assert_eq!(sent(&filled(&typed), &base), json!({}));
+        // In contrast, a field that the owner has emptied stays empty.
+        typed.parameters.insert("/days".to_owned(), String::new());
+        assert!(is_changed(&typed, &base));
+        assert_eq!(sent(&filled(&typed), &base), json!({ "params": { "target": "all" } }));
+    }
+
+    #[test]
     fn line_that_is_replaced_is_a_change() {
         let base = stored(json!({ "hosts": ["a", "b"] }));
         let mut typed = filled(&base);
@@ -169,6 +200,21 @@ mod tests {
         let saved = Draft { url: "https://b.example".to_owned(), ..base.clone() };
         assert_eq!(rebased(&typed, &base, &saved), Draft { url: saved.url.clone(), ..typed.clone() });
         assert_eq!(rebased(&base, &base, &saved), saved);
+    }
+
+    #[test]
+    fn plugin_and_job_are_taken_from_the_same_tab() {
+        let of = |plugin: &str, job: &str| {
+            let job = (plugin.to_owned(), job.to_owned());
+            Draft { plugin: job.0.clone(), plugin_job: job.1.clone(), stored_for: job, ..stored(json!({ "days": 7 })) }
+        };
+        let job = |draft: &Draft| (draft.plugin.clone(), draft.plugin_job.clone());
+        let (base, typed, saved) = (of("backup", "backup"), of("backup", "verify"), of("cleanup", "backup"));
+        assert_eq!(job(&rebased(&typed, &base, &saved)), job(&typed));
+        let mut typed = filled(&base);
+        typed.parameters.insert("/days".to_owned(), "8".to_owned());
+        let followed = rebased(&typed, &base, &saved);
+        assert_eq!((job(&followed), followed.parameters), (job(&saved), BTreeMap::new()));
     }
 
     #[test]

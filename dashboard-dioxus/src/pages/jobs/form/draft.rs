@@ -6,45 +6,15 @@ use api_types::{CatchUp, Job, JobType, Overlap};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::parameters::{self, Node};
+use super::{
+    header::Header,
+    parameters::{self, Node},
+};
 
 /// Time limit of a new job that sends a request, in milliseconds.
 const DEFAULT_TIME_LIMIT_MS: i32 = 60_000;
 /// Delay before the first retry of a new job, in milliseconds.
 const DEFAULT_RETRY_WAIT_MS: i32 = 1_000;
-
-/// A request header. The server does not send stored values to the browser.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Header {
-    pub(super) name: String,
-    #[serde(skip)]
-    pub(super) value: String,
-    /// Whether the server has a value for this name.
-    pub(super) is_stored: bool,
-    /// The name of a stored header that the owner has renamed.
-    #[serde(default)]
-    pub(super) renamed_from: Option<String>,
-}
-
-impl Header {
-    /// Changes the name. A stored value belongs to its name, so it is kept only if the header has its old name again.
-    pub(super) fn rename(&mut self, name: String) {
-        let stored = if self.is_stored { Some(self.name.clone()) } else { self.renamed_from.take() };
-        self.name = name;
-        self.is_stored = stored.as_ref().is_some_and(|stored| stored.trim().to_lowercase() == self.key());
-        self.renamed_from = stored.filter(|_| !self.is_stored);
-    }
-
-    /// Returns the name in lower case, which identifies a header.
-    fn key(&self) -> String {
-        self.name.trim().to_lowercase()
-    }
-
-    /// Returns whether one of these headers has the same name.
-    pub(super) fn is_in(&self, headers: &[Self]) -> bool {
-        !self.key().is_empty() && headers.iter().any(|other| other.key() == self.key())
-    }
-}
 
 /// The fields of the form, as text. Values that may be secret are not written to the browser's storage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,14 +83,15 @@ impl Draft {
 
     /// Returns the fields of a stored job.
     pub(super) fn of(job: &Job) -> Self {
-        let header = |name: &String| Header { name: name.clone(), is_stored: true, ..Header::default() };
+        let header =
+            |(id, name): (usize, &String)| Header { id, name: name.clone(), is_stored: true, ..Header::default() };
         Self {
             name: job.name.clone(),
             project: job.project_id.clone().unwrap_or_default(),
             job_type: job.r#type,
             method: job.http_method.clone().unwrap_or_else(|| "GET".to_owned()),
             url: job.http_url.clone().unwrap_or_default(),
-            headers: job.http_headers.keys().map(header).collect(),
+            headers: job.http_headers.keys().enumerate().map(header).collect(),
             body_is_stored: job.http_body.is_some(),
             plugin: job.plugin.clone().unwrap_or_default(),
             plugin_job: job.plugin_job.clone().unwrap_or_default(),
@@ -246,6 +217,10 @@ impl Fields {
         if let Ok(value) = to_raw_value(value) {
             self.0.insert(name, value);
         }
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     /// Returns the fields that differ from `other`. Also returns the body: it is present only if it changes the stored

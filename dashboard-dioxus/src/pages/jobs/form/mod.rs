@@ -1,13 +1,15 @@
 //! The form that creates and changes a job.
 //!
-//! [`draft`] contains the values of the fields, [`stored`] keeps them in the browser, and [`check`] sends them to the
-//! server for validation. The parts of the form are [`fields`], [`request`], [`plugin`], [`schedule`] and [`late`].
-//! [`parameters`] derives fields from a plugin's JSON Schema, and [`changes`] tells what the owner has changed.
+//! [`draft`] contains the values of the fields and [`header`] those of a header, [`stored`] keeps them in the browser,
+//! and [`check`] sends them to the server for validation. The parts of the form are [`fields`], [`request`],
+//! [`plugin`], [`schedule`] and [`late`]. [`parameters`] derives fields from a plugin's JSON Schema, and [`changes`]
+//! tells what the owner has changed.
 
 mod changes;
 mod check;
 mod draft;
 mod fields;
+mod header;
 mod late;
 mod parameters;
 mod plugin;
@@ -28,7 +30,7 @@ use crate::{
     text,
     ui::{FormError, Mark, Shape, messages},
 };
-use changes::{changed_fields, fill_in_parameters, follow, is_changed};
+use changes::{changed_fields, fill_in, fill_in_parameters, follow, is_changed, rebased};
 use check::{Checked, use_check};
 use draft::Draft;
 use fields::{KindField, ProjectField, TextField};
@@ -135,7 +137,10 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
         spawn(async move {
             failure.set(None);
             tried.set(true);
-            let (now, fields) = (draft.peek().clone(), nodes.peek().clone());
+            // Another tab's change may arrive during the requests, and change the signals.
+            let (mut now, base, fields) = (draft.peek().clone(), initial.peek().clone(), nodes.peek().clone());
+            // Without this, saving would remove stored parameters that are not filled in yet.
+            fill_in(&mut now, &fields);
             let result = check::check(&now, &fields, job_id.as_deref()).await;
             let has_errors = !result.errors.is_empty();
             let mut checked = checked;
@@ -143,7 +148,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
             if has_errors {
                 focus_first_error().await;
             } else {
-                match save(&now, initial, &fields, job_id.as_deref()).await {
+                match save(&now, &base, &fields, job_id.as_deref()).await {
                     Ok(job) => {
                         stored::remove(&storage_name);
                         remote::forget("/jobs");
@@ -269,16 +274,23 @@ fn jobs_of(project: Option<&str>) -> String {
     project.map_or_else(|| "/jobs".to_owned(), |id| format!("/projects/{id}/jobs"))
 }
 
-/// Creates the job, or saves the owner's changes of a stored one.
-async fn save(draft: &Draft, initial: Signal<Draft>, nodes: &[Node], job: Option<&str>) -> Result<Job, Failure> {
-    let fields = draft.fields(job.is_none(), nodes).map_err(|_| Failure::unreadable("A field has no valid value."))?;
-    match job {
-        Some(job) => {
-            let changed = changed_fields(fields, &initial.peek(), nodes);
-            remote::send(Method::Patch, &format!("/jobs/{job}"), &changed).await
-        }
-        None => remote::send(Method::Post, "/jobs", &fields).await,
+/// Creates the job, or saves the owner's changes from the stored job `base`.
+async fn save(draft: &Draft, base: &Draft, nodes: &[Node], job: Option<&str>) -> Result<Job, Failure> {
+    let fields_of = |draft: &Draft| {
+        draft.fields(job.is_none(), nodes).map_err(|_| Failure::unreadable("A field has no valid value."))
+    };
+    let fields = fields_of(draft)?;
+    let Some(job) = job else { return remote::send(Method::Post, "/jobs", &fields).await };
+    let path = format!("/jobs/{job}");
+    let mut changed = changed_fields(fields, base, nodes);
+    if changed.contains("params") || changed.contains("httpHeaders") {
+        // The API replaces all parameters, and all headers, at once. Another tab may have changed others.
+        let newest = Draft::of(&remote::get::<Job>(&path).await?);
+        let mut now = rebased(draft, base, &newest);
+        fill_in(&mut now, nodes);
+        changed = changed_fields(fields_of(&now)?, &newest, nodes);
     }
+    remote::send(Method::Patch, &path, &changed).await
 }
 
 /// Returns the errors of parameters from the details of a failure, by field.

@@ -5,8 +5,8 @@ use dioxus::prelude::*;
 use super::{
     super::allowed_hosts::{VARIABLE, VARIABLE_PAGE, entry_for},
     Form,
-    draft::Header,
     fields::FieldError,
+    header::Header,
 };
 use crate::ui::{CodeText, Icon, IconName, Link, Mark, RequiredMark, Shape};
 
@@ -111,7 +111,7 @@ fn HeaderFields(form: Form) -> Element {
                 button {
                     class: "btn btn-ghost btn-s",
                     r#type: "button",
-                    onclick: move |_| form.change(|draft| draft.headers.push(Header::default())),
+                    onclick: move |_| form.change(|draft| draft.headers.push(Header::beside(&draft.headers))),
                     Icon { name: IconName::Plus }
                     "Add header"
                 }
@@ -123,7 +123,10 @@ fn HeaderFields(form: Form) -> Element {
                     }
                     tbody {
                         for (index, (header, is_repeated)) in headers.into_iter().zip(repeated).enumerate() {
-                            HeaderRow { key: "{index}", form, index, is_invalid: is_repeated && has_errors, header }
+                            HeaderRow {
+                                key: "{header.id}", form, index, id: header.id,
+                                is_invalid: is_repeated && has_errors, header
+                            }
                         }
                     }
                 }
@@ -145,10 +148,10 @@ fn HeaderFields(form: Form) -> Element {
 }
 
 #[component]
-fn HeaderRow(form: Form, index: usize, is_invalid: bool, header: Header) -> Element {
+fn HeaderRow(form: Form, index: usize, id: usize, is_invalid: bool, header: Header) -> Element {
     let change = move |change: &dyn Fn(&mut Header)| {
         form.change(|draft| {
-            if let Some(header) = draft.headers.get_mut(index) {
+            if let Some(header) = draft.headers.iter_mut().find(|header| header.id == id) {
                 change(header);
             }
         });
@@ -187,11 +190,7 @@ fn HeaderRow(form: Form, index: usize, is_invalid: bool, header: Header) -> Elem
                     class: "btn btn-ghost btn-icon",
                     r#type: "button",
                     "aria-label": "Remove header {named}",
-                    onclick: move |_| form.change(|draft| {
-                        if index < draft.headers.len() {
-                            draft.headers.remove(index);
-                        }
-                    }),
+                    onclick: move |_| form.change(|draft| draft.headers.retain(|header| header.id != id)),
                     Icon { name: IconName::Close }
                 }
             }

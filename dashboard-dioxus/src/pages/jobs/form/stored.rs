@@ -16,7 +16,10 @@ pub(super) fn name(job: Option<&str>) -> String {
 /// Returns the unsaved input, on top of the values `saved` that the job has now.
 pub(super) fn load(name: &str, saved: &Draft) -> Option<Draft> {
     let item = |name: &str| storage()?.get_item(name).ok().flatten();
-    let draft: Draft = serde_json::from_str(&item(name)?).ok()?;
+    let mut draft: Draft = serde_json::from_str(&item(name)?).ok()?;
+    for (id, header) in draft.headers.iter_mut().enumerate() {
+        header.id = id;
+    }
     let base: Option<Draft> = item(&base_name(name)).and_then(|text| serde_json::from_str(&text).ok());
     Some(match base {
         Some(base) => rebased(&draft, &base, saved),
