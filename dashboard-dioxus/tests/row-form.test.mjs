@@ -1,8 +1,8 @@
-// Messages in the form of a row.
+// The form of a row: its fields, and its messages.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, createProject, openPage, refusal, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, openPage, refusal, shown, url } from "./support.mjs";
 
 test("form of a row says once, at the field, how to write a date", async (t) => {
   const { id } = await createProject("form", ["create table events (id int primary key, day date not null)"]);
@@ -40,4 +40,26 @@ test("referring rows that could not be counted are not shown as none", async (t)
   await page.unroute(counts);
   await page.reload();
   await shown(references.getByRole("link", { name: "books.author 2 rows" }));
+});
+
+test("field keeps the focus and every key while its text becomes long, short, and has two lines", async (t) => {
+  const { id } = await createProject("long", ["create table notes (body text primary key)"]);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/tables?table=notes`);
+  await button(page, "Insert row").first().click();
+  const body = page.getByRole("dialog", { name: "New row in notes" }).getByLabel(/^body/);
+  const isText = (text) => eventually(async () => (await body.inputValue()) === text, JSON.stringify(text));
+  const bodies = async () => (await admin("GET", `/projects/${id}/tables/notes/rows`)).rows.map((row) => row.body);
+  await body.focus();
+  const long = "go to the shop? / ".repeat(6);
+  await page.keyboard.type(long);
+  await isText(long);
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("x");
+  await isText("x");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("y");
+  await isText("x\ny");
+  await page.keyboard.press("Control+Enter");
+  await eventually(async () => (await bodies())[0] === "x\ny", "the row with two lines");
 });
