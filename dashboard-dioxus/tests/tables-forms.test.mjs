@@ -57,6 +57,43 @@ test("form of a table quotes words, offers the project's enums, and leads to the
   await focused(page, ".data-grid th button");
 });
 
+test("refused table shows the wrong field, or the message, in a form that is longer than the window", async (t) => {
+  const project = await createProject("forms");
+  const page = await openPage(t, { narrow: true });
+  await page.goto(address(project, { new: "table" }));
+  const sheet = page.getByRole("dialog", { name: "New table" });
+  await sheet.getByRole("textbox", { name: "Name", exact: true }).fill("posts");
+  for (const number of [3, 4, 5, 6]) {
+    await button(sheet, "Add column").click();
+    await sheet.getByRole("textbox", { name: `Name of column ${number}` }).fill(`c${number}`);
+  }
+  const isSeen = (locator) =>
+    eventually(
+      () => locator.evaluate((element) => {
+        const { left, top, width, height } = element.getBoundingClientRect();
+        const isOnTop = element.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+        return isOnTop && element === document.activeElement;
+      }),
+      "the focus and the view of the element",
+    );
+  const type = sheet.getByRole("combobox", { name: "Type of column 5" });
+  await type.fill("foo");
+  await button(sheet, "Create table").click();
+  const alert = sheet.getByRole("alert");
+  await shown(alert.getByText('type "foo" does not exist'));
+  await isSeen(type);
+  assert.equal(await type.getAttribute("aria-invalid"), "true");
+  const reason = sheet.locator(`#${await type.getAttribute("aria-describedby")}`);
+  assert.match(await reason.innerText(), /type "foo" does not exist/);
+  await type.fill("integer");
+  await hidden(alert);
+  assert.equal(await type.getAttribute("aria-invalid"), null);
+  // Postgres does not say where this error is.
+  await sheet.getByRole("textbox", { name: "Default of column 5" }).fill("7a");
+  await button(sheet, "Create table").click();
+  await isSeen(alert);
+});
+
 test("changes of a table that was dropped stay to be copied", async (t) => {
   const project = await createProject("forms", [
     "create table gone (id int primary key, v text)",

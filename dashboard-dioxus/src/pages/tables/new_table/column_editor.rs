@@ -2,15 +2,22 @@
 
 use dioxus::prelude::*;
 
-use super::sql::{NewColumn, column_problem};
-use crate::ui::{Icon, IconName, Mark, Shape};
+use super::sql::{ColumnField, NewColumn, column_problem};
+use crate::ui::{CodeText, Icon, IconName, Mark, Shape};
 
 #[component]
-pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> Element {
+pub(super) fn ColumnEditor(
+    position: usize,
+    columns: Signal<Vec<NewColumn>>,
+    /// The field that the server refused, and why.
+    refused: Option<(ColumnField, String)>,
+) -> Element {
     let mut columns = columns;
     let Some(column) = columns.read().get(position).cloned() else { return rsx! {} };
     let number = position + 1;
     let problem = column_problem(&columns.read(), position);
+    let is_refused = |field: ColumnField| refused.as_ref().is_some_and(|(refused, _)| *refused == field);
+    let refusal_id = |field: ColumnField| is_refused(field).then(|| format!("column-{number}-refusal"));
     // The field of the type is empty while it has the focus: browsers only suggest types that contain its text.
     let mut is_choosing_type = use_signal(|| false);
     let mut change = move |act: &dyn Fn(&mut NewColumn)| {
@@ -32,7 +39,9 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
             }
             input {
                 class: "input mono",
-                "aria-label": "Type of column {number}",
+                "aria-label": ColumnField::Type.label(number),
+                "aria-invalid": if is_refused(ColumnField::Type) { "true" },
+                "aria-describedby": refusal_id(ColumnField::Type),
                 role: "combobox",
                 list: "types",
                 placeholder: if column.data_type.is_empty() { "type" } else { "{column.data_type}" },
@@ -47,7 +56,9 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
             }
             input {
                 class: "input mono",
-                "aria-label": "Default of column {number}",
+                "aria-label": ColumnField::Default.label(number),
+                "aria-invalid": if is_refused(ColumnField::Default) { "true" },
+                "aria-describedby": refusal_id(ColumnField::Default),
                 placeholder: "default",
                 autocomplete: "off",
                 value: "{column.default}",
@@ -55,7 +66,9 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
             }
             input {
                 class: "input mono",
-                "aria-label": "References of column {number}",
+                "aria-label": ColumnField::References.label(number),
+                "aria-invalid": if is_refused(ColumnField::References) { "true" },
+                "aria-describedby": refusal_id(ColumnField::References),
                 list: "tables",
                 placeholder: "references",
                 value: "{column.references}",
@@ -98,6 +111,13 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
                     class: "error column-problem",
                     id: "column-{number}-problem",
                     Mark { shape: Shape::Failed } "{problem}"
+                }
+            }
+            if let Some((_, reason)) = &refused {
+                p {
+                    class: "error column-problem",
+                    id: "column-{number}-refusal",
+                    Mark { shape: Shape::Failed } span { CodeText { text: reason.clone() } }
                 }
             }
         }

@@ -42,6 +42,44 @@ pub(super) fn is_complete(name: &str, columns: &[NewColumn]) -> bool {
     !name.trim().is_empty() && name_problem(name).is_none() && columns.iter().enumerate().all(is_named)
 }
 
+/// A field of a column's line, apart from its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ColumnField {
+    Type,
+    Default,
+    References,
+}
+
+impl ColumnField {
+    /// Returns the accessible name of the field of the column `number`.
+    pub(super) fn label(self, number: usize) -> String {
+        let field = match self {
+            Self::Type => "Type",
+            Self::Default => "Default",
+            Self::References => "References",
+        };
+        format!("{field} of column {number}")
+    }
+}
+
+/// Returns the position of the column and the field that Postgres probably refused. `line` is the line of the error in
+/// the statements of [`write_sql`], beginning with 1.
+pub(super) fn refused_field(columns: &[NewColumn], message: &str, line: Option<u64>) -> Option<(usize, ColumnField)> {
+    // The columns follow the first line, and each has its own line.
+    let position = line.and_then(|line| usize::try_from(line).ok()?.checked_sub(2));
+    if let Some((position, column)) = position.and_then(|position| Some((position, columns.get(position)?))) {
+        let is_type = message.starts_with("type ") || column.default.trim().is_empty();
+        return Some((position, if is_type { ColumnField::Type } else { ColumnField::Default }));
+    }
+    // Errors of foreign keys have no line.
+    let is_named = |column: &NewColumn| {
+        let table = column.references.split('(').next().unwrap_or_default().trim();
+        let constraint = format!("_{}_fkey\"", column.name.trim());
+        !table.is_empty() && (message.contains(&format!("\"{table}\"")) || message.contains(&constraint))
+    };
+    columns.iter().position(is_named).map(|position| (position, ColumnField::References))
+}
+
 /// Returns the statements that create the table.
 pub(super) fn write_sql(name: &str, columns: &[NewColumn], row_level_security: bool) -> String {
     let table = quoted(name.trim());
@@ -204,6 +242,26 @@ mod tests {
             ("numeric(10,2)", "5", "5"),
         ] {
             assert_eq!(default_of(data_type, default), expected, "{data_type} {default}");
+        }
+    }
+
+    #[test]
+    fn refused_field_is_found_by_the_line_or_the_foreign_key() {
+        let columns = [
+            NewColumn { name: "id".to_owned(), ..NewColumn::default() },
+            NewColumn { name: "size".to_owned(), default: "big(1)".to_owned(), ..NewColumn::default() },
+            NewColumn { name: "owner".to_owned(), references: "auth.userz(id)".to_owned(), ..NewColumn::default() },
+        ];
+        for (message, line, expected) in [
+            ("type \"foo\" does not exist", Some(2), Some((0, ColumnField::Type))),
+            ("function big(integer) does not exist", Some(3), Some((1, ColumnField::Default))),
+            ("type \"foo\" does not exist", Some(3), Some((1, ColumnField::Type))),
+            ("relation \"auth.userz\" does not exist", None, Some((2, ColumnField::References))),
+            ("foreign key constraint \"t_owner_fkey\" cannot be implemented", None, Some((2, ColumnField::References))),
+            ("permission denied", Some(1), None),
+            ("permission denied", None, None),
+        ] {
+            assert_eq!(refused_field(&columns, message, line), expected, "{message}");
         }
     }
 
