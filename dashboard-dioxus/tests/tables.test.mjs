@@ -132,7 +132,8 @@ test("a table is created with a form", async (t) => {
   await added.focus();
   await eventually(async () => (await type.inputValue()) === "text", "the unchanged type");
   await type.fill("numeric(10,2)");
-  await shown(sheet.getByText('"price" numeric(10,2)'));
+  await sheet.getByRole("checkbox", { name: "Column 3 is unique" }).check();
+  await shown(sheet.getByText('"price" numeric(10,2) unique'));
   await sheet.getByRole("button", { name: "Create table" }).click();
   await shown(heading(page, "notes"));
   await shown(page.getByRole("heading", { name: "No rows" }));

@@ -97,6 +97,16 @@ pub(super) fn ColumnEditor(
                 }
                 span { class: "only-narrow", "NULL" }
             }
+            label { class: "check label is-unique",
+                input {
+                    class: "box",
+                    r#type: "checkbox",
+                    "aria-label": "Column {number} is unique",
+                    checked: column.unique,
+                    onchange: move |event| { let on = event.checked(); change(&|column| column.unique = on); },
+                }
+                span { class: "only-narrow", "Unique" }
+            }
             button {
                 class: "btn btn-ghost btn-icon btn-s",
                 r#type: "button",

@@ -172,7 +172,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                     }
                 }
                 div { class: "column-editor column-heads only-wide", "aria-hidden": "true",
-                    for head in ["Name", "Type", "Default", "References", "Key", "NULL", ""] {
+                    for head in ["Name", "Type", "Default", "References", "Key", "NULL", "Unique", ""] {
                         span { key: "{head}", class: "label muted", "{head}" }
                     }
                 }
