@@ -57,6 +57,21 @@ test("form of a table quotes words, offers the project's enums, and leads to the
   await focused(page, ".data-grid th button");
 });
 
+test("checkboxes of a new column share a line with its button on a phone", async (t) => {
+  const project = await createProject("forms");
+  const page = await openPage(t, { narrow: true });
+  await page.goto(address(project, { new: "table" }));
+  const column = page.getByRole("group", { name: "Column 1", exact: true });
+  const middle = async (locator) => {
+    const { y, height } = await locator.boundingBox();
+    return Math.round(y + height / 2);
+  };
+  const remove = await middle(button(column, "Remove column 1"));
+  for (const name of ["Column 1 is part of the primary key", "Column 1 accepts NULL", "Column 1 is unique"]) {
+    assert.ok(Math.abs((await middle(column.getByRole("checkbox", { name }))) - remove) < 8, name);
+  }
+});
+
 test("refused table shows the wrong field, or the message, in a form that is longer than the window", async (t) => {
   const project = await createProject("forms");
   const page = await openPage(t, { narrow: true });
