@@ -14,7 +14,7 @@ use super::{
     bindings::{self, Monaco},
     history, offsets,
     run::{self, Act},
-    saved,
+    saved, side,
     workspace::{EditorSelection, Workspace},
 };
 use crate::{
@@ -193,6 +193,7 @@ pub(super) fn pull(mut workspace: Workspace) {
 
 /// Replaces the selection with `text`, or inserts it at the cursor.
 pub(super) fn insert(workspace: Workspace, text: &str) {
+    side::close();
     if let Some(monaco) = workspace.monaco.peek().as_ref() {
         return monaco.insert(text);
     }

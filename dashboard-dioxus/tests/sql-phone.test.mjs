@@ -1,0 +1,31 @@
+// The SQL page on a phone. See sql for the rest.
+
+import { test } from "node:test";
+import { openSql, run, text, withBooks } from "./sql-support.mjs";
+import { admin, button, eventually, expectAccessible, hidden, shown } from "./support.mjs";
+
+test("phone reaches the schema, saved queries and the history", async (t) => {
+  const project = await withBooks();
+  await admin("POST", `/projects/${project}/queries`, { name: "Cheap books", sql: "select 'cheap' as word" });
+  const page = await openSql(t, project, { narrow: true });
+  const sheet = page.getByRole("dialog", { name: "Schema and queries" });
+  const open = async (name) => {
+    await button(page, "Schema and queries").click();
+    await sheet.getByRole("tab", { name }).click();
+  };
+  await run(page, "select 'past' as word");
+  await shown(page.getByText("1 row", { exact: true }));
+  await open("Saved");
+  await expectAccessible(page);
+  await sheet.getByRole("button", { name: "Cheap books", exact: true }).click();
+  await hidden(sheet);
+  await eventually(async () => (await text(page).inputValue()) === "select 'cheap' as word", "the saved query");
+  await open("History");
+  await sheet.getByRole("button", { name: /past/ }).click();
+  await hidden(sheet);
+  await eventually(async () => (await text(page).inputValue()) === "select 'past' as word", "the entry of the history");
+  await open("Schema");
+  await shown(sheet.getByRole("treeitem", { name: "books", exact: true }));
+  await page.goBack();
+  await hidden(sheet);
+});
