@@ -1,8 +1,18 @@
-// The SQL page on a phone. See sql for the rest.
+// The SQL page on a phone, and the focus in it. See sql for the rest.
 
 import { test } from "node:test";
-import { openSql, run, text, withBooks } from "./sql-support.mjs";
+import { openMonaco, openSql, run, text, withBooks } from "./sql-support.mjs";
 import { admin, button, eventually, expectAccessible, hidden, shown } from "./support.mjs";
+
+test("new query has the focus in its text", async (t) => {
+  const project = await withBooks();
+  for (const page of [await openMonaco(t, project), await openSql(t, project, { narrow: true })]) {
+    await text(page).focus();
+    await page.keyboard.insertText("select 'the first query'");
+    await button(page, "New query").click();
+    await eventually(() => text(page).evaluate((field) => field === document.activeElement), "the focus in the text");
+  }
+});
 
 test("phone reaches the schema, saved queries and the history", async (t) => {
   const project = await withBooks();
