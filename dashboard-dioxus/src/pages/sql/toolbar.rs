@@ -111,12 +111,12 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
                     },
                 }
                 button {
-                    class: "btn btn-ghost btn-icon",
+                    class: "btn btn-ghost",
                     r#type: "button",
-                    "aria-label": "Save query",
-                    title: "Save query (Ctrl-S)",
+                    title: "Ctrl-S",
                     onclick: move |_| saved::save(workspace),
                     Icon { name: IconName::Save }
+                    "Save query"
                 }
                 if narrow {
                     OpenSide {}
