@@ -213,6 +213,17 @@ test("on a phone, rows are cards", async (t) => {
   await expectAccessible(page);
 });
 
+test("cards begin with a text that describes the row", async (t) => {
+  const project = await createProject("cards", [
+    "create table products (id int primary key, created_at timestamptz default now(), price numeric, name text)",
+    "insert into products (id, price, name) values (1, 2.50, 'Bread'), (2, 3.00, '')",
+  ]);
+  const page = await openTable(t, project, { table: "products" }, { narrow: true });
+  const cards = page.getByRole("list", { name: "Rows of products" }).getByRole("listitem");
+  await shown(cards.filter({ hasText: "price 2.50" }).getByRole("link", { name: "Bread", exact: true }));
+  await shown(cards.filter({ hasText: "price 3.00" }).getByRole("link", { name: "Empty text", exact: true }));
+});
+
 test("the page is accessible", async (t) => {
   const project = await withTables("books");
   for (const query of [
