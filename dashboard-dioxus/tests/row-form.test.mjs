@@ -24,6 +24,27 @@ test("form of a row says once, at the field, how to write a date", async (t) => 
   assert.ok(!words.includes("`") && !words.includes("%2B"), words);
 });
 
+test("list of a foreign key opens when the owner asks for it, not with the form", async (t) => {
+  const { id } = await createProject("references", [
+    "create table authors (id int primary key)",
+    "create table books (id int generated always as identity primary key, author int references authors)",
+    "insert into authors values (11)",
+  ]);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/tables?table=books`);
+  await button(page, "Insert row").first().click();
+  const form = page.getByRole("dialog", { name: "New row in books" });
+  const author = form.getByRole("combobox", { name: /^author/ });
+  await eventually(() => author.evaluate((field) => field === document.activeElement), "the focus");
+  // Esc would close the list before it closes the form.
+  await page.keyboard.press("Escape");
+  await form.waitFor({ state: "hidden" });
+  await button(page, "Insert row").first().click();
+  await author.click();
+  await form.getByRole("option", { name: "11" }).click();
+  await eventually(async () => (await author.inputValue()) === "11", "the chosen row");
+});
+
 test("referring rows that could not be counted are not shown as none", async (t) => {
   const { id } = await createProject("referred", [
     "create table authors (id int primary key)",

@@ -210,6 +210,9 @@ test("on a phone, rows are cards", async (t) => {
   const page = await openTable(t, project, { table: "books" }, { narrow: true });
   await shown(page.getByRole("list", { name: "Rows of books" }).getByRole("listitem").filter({ hasText: "Solaris" }));
   assert.equal(await page.getByRole("button", { name: "Refresh" }).count(), 1);
+  const toolbar = page.getByRole("toolbar", { name: "Rows of books" });
+  const top = async (name) => Math.round((await button(toolbar, name).boundingBox()).y);
+  assert.equal(await top("Filter"), await top("Insert row"));
   await expectAccessible(page);
 });
 
