@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
 } from "./support.mjs";
 import { HOSTILE, address, cell, copied, grid, list, openTable, withTables } from "./tables-support.mjs";
 
@@ -203,6 +203,16 @@ test("the address of a missing table shows that the table does not exist", async
   await shown(page.getByRole("heading", { name: "This table does not exist" }));
   await page.getByRole("link", { name: "All tables" }).click();
   await shown(heading(page, "Tables"));
+});
+
+test("rows have one button that refreshes them, which reads them again", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books" });
+  await shown(cell(page, "Solaris"));
+  await admin("POST", `/projects/${project.id}/sql`, { sql: "update books set title = 'Fiasco' where id = 3" });
+  // Fails if there are two.
+  await button(page, "Refresh").click();
+  await shown(cell(page, "Fiasco"));
 });
 
 test("on a phone, rows are cards", async (t) => {
