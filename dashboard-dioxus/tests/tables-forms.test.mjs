@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, heading, hidden, openPage, shown } from "./support.mjs";
+import { admin, button, createProject, eventually, heading, hidden, openPage, shown, url } from "./support.mjs";
 import { address, copied, grid, openTable, rowsOf, unsaved } from "./tables-support.mjs";
 
 const focused = (page, selector) =>
@@ -37,6 +37,19 @@ test("form of a row forgets an error with its value, and offers the default agai
   await shown(page.getByRole("status").filter({ hasText: "Row created" }));
   assert.deepEqual(await rowsOf(project, "entries"), [{ id: 1, size: 3, mood: "happy", done: null }]);
   await focused(page, ".data-grid td");
+});
+
+test("palette opens the form of a new table", async (t) => {
+  const project = await createProject("forms");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${project.id}`);
+  await shown(page.getByRole("navigation", { name: "Project" }));
+  await page.keyboard.press("Control+k");
+  await page.keyboard.insertText("new table");
+  await shown(page.getByRole("option", { name: /^New table/ }));
+  await page.keyboard.press("Enter");
+  await shown(page.getByRole("dialog", { name: "New table" }));
+  await shown(heading(page, "Tables"));
 });
 
 test("form of a table quotes words, offers the project's enums, and leads to the new grid", async (t) => {
