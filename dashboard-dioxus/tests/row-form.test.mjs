@@ -45,6 +45,28 @@ test("list of a foreign key opens when the owner asks for it, not with the form"
   await eventually(async () => (await author.inputValue()) === "11", "the chosen row");
 });
 
+test("form creates one row after another, each from empty fields", async (t) => {
+  const { id } = await createProject("several", [
+    "create table notes (id int generated always as identity primary key, body text not null, size int)",
+  ]);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/tables?table=notes`);
+  await button(page, "Insert row").first().click();
+  const form = page.getByRole("dialog", { name: "New row in notes" });
+  const body = form.getByLabel(/^body/);
+  await form.getByLabel(/^size/).fill("5");
+  await body.fill("first");
+  await button(form, "Create and add another").click();
+  await eventually(async () => (await body.inputValue()) === "", "the empty field");
+  assert.equal(await form.getByLabel(/^size/).inputValue(), "");
+  await eventually(() => body.evaluate((field) => field === document.activeElement), "the focus in the first field");
+  await page.keyboard.type("second");
+  await page.keyboard.press("Enter");
+  await form.waitFor({ state: "hidden" });
+  const { rows } = await admin("GET", `/projects/${id}/tables/notes/rows?order=id`);
+  assert.deepEqual(rows, [{ id: 1, body: "first", size: 5 }, { id: 2, body: "second", size: null }]);
+});
+
 test("referring rows that could not be counted are not shown as none", async (t) => {
   const { id } = await createProject("referred", [
     "create table authors (id int primary key)",

@@ -80,7 +80,7 @@ fn RowField(
     let is_locked = !can_edit || is_generated(&column) || value.whole_bytes.is_some();
     let now = value.now.clone().flatten();
     let is_changed = value.now != value.before;
-    let id = format!("row-field-{index}");
+    let id = field_id(index);
     let is_open = !is_locked;
     let is_required = is_new && is_open && !column.nullable && !has_default(&column);
     let change = move |text: String| on_change.call(Some(Some(text)));
@@ -310,6 +310,11 @@ fn Input(
             oninput: move |event| onchange.call(event.value()),
         }
     }
+}
+
+/// Returns the id of the field of a column.
+pub(super) fn field_id(index: usize) -> String {
+    format!("row-field-{index}")
 }
 
 /// Returns whether a text needs a field with several lines.

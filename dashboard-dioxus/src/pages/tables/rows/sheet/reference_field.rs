@@ -122,7 +122,10 @@ pub(super) fn ReferenceField(
                 value: "{text}",
                 // The focus alone does not open the list, because it would cover the next fields.
                 onclick: move |_| is_open.set(true),
-                onblur: move |_| is_open.set(false),
+                onblur: move |_| {
+                    is_open.set(false);
+                    query.set(String::new());
+                },
                 oninput: move |event| {
                     query.set(event.value());
                     at.set(None);
