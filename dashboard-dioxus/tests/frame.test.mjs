@@ -95,6 +95,9 @@ test("shortcuts open pages, but not while typing", async (t) => {
   await page.keyboard.press("g");
   await page.keyboard.press("p");
   await shown(heading(page, "Projects"));
+  await page.keyboard.press("g");
+  await page.keyboard.press("n");
+  await shown(heading(page, "Notifications"));
   await page.keyboard.press("?");
   await shown(page.getByRole("dialog", { name: "Keyboard shortcuts" }));
   await expectAccessible(page);

@@ -1,8 +1,8 @@
-// Messages in the form of a row.
+// The form of a row: its fields, and its messages.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, createProject, openPage, refusal, shown, url } from "./support.mjs";
+import { admin, button, createProject, eventually, openPage, refusal, shown, url } from "./support.mjs";
 
 test("form of a row says once, at the field, how to write a date", async (t) => {
   const { id } = await createProject("form", ["create table events (id int primary key, day date not null)"]);
@@ -24,6 +24,49 @@ test("form of a row says once, at the field, how to write a date", async (t) => 
   assert.ok(!words.includes("`") && !words.includes("%2B"), words);
 });
 
+test("list of a foreign key opens when the owner asks for it, not with the form", async (t) => {
+  const { id } = await createProject("references", [
+    "create table authors (id int primary key)",
+    "create table books (id int generated always as identity primary key, author int references authors)",
+    "insert into authors values (11)",
+  ]);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/tables?table=books`);
+  await button(page, "Insert row").first().click();
+  const form = page.getByRole("dialog", { name: "New row in books" });
+  const author = form.getByRole("combobox", { name: /^author/ });
+  await eventually(() => author.evaluate((field) => field === document.activeElement), "the focus");
+  // Esc would close the list before it closes the form.
+  await page.keyboard.press("Escape");
+  await form.waitFor({ state: "hidden" });
+  await button(page, "Insert row").first().click();
+  await author.click();
+  await form.getByRole("option", { name: "11" }).click();
+  await eventually(async () => (await author.inputValue()) === "11", "the chosen row");
+});
+
+test("form creates one row after another, each from empty fields", async (t) => {
+  const { id } = await createProject("several", [
+    "create table notes (id int generated always as identity primary key, body text not null, size int)",
+  ]);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/tables?table=notes`);
+  await button(page, "Insert row").first().click();
+  const form = page.getByRole("dialog", { name: "New row in notes" });
+  const body = form.getByLabel(/^body/);
+  await form.getByLabel(/^size/).fill("5");
+  await body.fill("first");
+  await button(form, "Create and add another").click();
+  await eventually(async () => (await body.inputValue()) === "", "the empty field");
+  assert.equal(await form.getByLabel(/^size/).inputValue(), "");
+  await eventually(() => body.evaluate((field) => field === document.activeElement), "the focus in the first field");
+  await page.keyboard.type("second");
+  await page.keyboard.press("Enter");
+  await form.waitFor({ state: "hidden" });
+  const { rows } = await admin("GET", `/projects/${id}/tables/notes/rows?order=id`);
+  assert.deepEqual(rows, [{ id: 1, body: "first", size: 5 }, { id: 2, body: "second", size: null }]);
+});
+
 test("referring rows that could not be counted are not shown as none", async (t) => {
   const { id } = await createProject("referred", [
     "create table authors (id int primary key)",
@@ -40,4 +83,26 @@ test("referring rows that could not be counted are not shown as none", async (t)
   await page.unroute(counts);
   await page.reload();
   await shown(references.getByRole("link", { name: "books.author 2 rows" }));
+});
+
+test("field keeps the focus and every key while its text becomes long, short, and has two lines", async (t) => {
+  const { id } = await createProject("long", ["create table notes (body text primary key)"]);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/tables?table=notes`);
+  await button(page, "Insert row").first().click();
+  const body = page.getByRole("dialog", { name: "New row in notes" }).getByLabel(/^body/);
+  const isText = (text) => eventually(async () => (await body.inputValue()) === text, JSON.stringify(text));
+  const bodies = async () => (await admin("GET", `/projects/${id}/tables/notes/rows`)).rows.map((row) => row.body);
+  await body.focus();
+  const long = "go to the shop? / ".repeat(6);
+  await page.keyboard.type(long);
+  await isText(long);
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("x");
+  await isText("x");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("y");
+  await isText("x\ny");
+  await page.keyboard.press("Control+Enter");
+  await eventually(async () => (await bodies())[0] === "x\ny", "the row with two lines");
 });

@@ -143,7 +143,7 @@ test("text is stored while typing and survives a reload", async (t) => {
   await shown(text(page));
   assert.equal(await text(page).inputValue(), "select 'kept'");
   await text(page).fill("select 'stored'");
-  await shown(page.getByText(/Saved here at/));
+  await shown(page.getByText(/Draft kept at/));
   await page.evaluate(() => sessionStorage.clear());
   const next = await page.context().newPage();
   await page.close();
@@ -166,7 +166,7 @@ test("queries are renamed, moved, closed and opened again", async (t) => {
   await page.keyboard.press("Control+Shift+ArrowLeft");
   const names = () => page.getByRole("tablist", { name: "Queries" }).getByRole("tab").allTextContents();
   await eventually(async () => (await names()).join() === "Six,a lost thought", "the moved tab");
-  await shown(page.getByText(/Saved here at/));
+  await shown(page.getByText(/Draft kept at/));
   await button(page, "Close a lost thought").click();
   await hidden(query(page, "a lost thought"));
   await page.reload();
@@ -196,7 +196,7 @@ test("text that was changed in another window is loaded only on request", async 
   const project = await withSchema();
   const page = await openSql(t, project);
   await text(page).fill("select 'first window'");
-  await shown(page.getByText(/Saved here at/));
+  await shown(page.getByText(/Draft kept at/));
   await eventually(
     () => page.evaluate(() => Object.keys(sessionStorage).every((key) => !key.startsWith("atlashub.sql."))),
     "the text to be stored",

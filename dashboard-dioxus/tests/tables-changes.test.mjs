@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { button, eventually, hidden, shown } from "./support.mjs";
-import { cell, grid, openTable, unsaved, withTables } from "./tables-support.mjs";
+import { cell, grid, list, openTable, unsaved, withTables } from "./tables-support.mjs";
 
 // Holds the changes that the page sends until the returned function is called.
 async function holdChanges(t, page, project, table) {
@@ -35,6 +35,31 @@ test("a review that was open when the changes were saved does not open again by 
   await page.keyboard.press("Enter");
   await shown(unsaved(page).getByText("1 change in 1 row"));
   assert.equal(await review.count(), 0);
+});
+
+test("the list marks a table with unsaved changes until they are discarded, also after a reload", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", order: "id" });
+  const link = (name) => list(page, project).getByRole("link", { name });
+  const isMarked = (name, expected) =>
+    eventually(
+      async () => /It has unsaved changes/.test(await link(name).getAttribute("title")) === expected
+        && (await link(name).locator(".m-warn").count() === 1) === expected,
+      `${name} to be ${expected ? "marked" : "unmarked"}`,
+    );
+  await isMarked(/^books/, false);
+  await cell(page, "Solaris").click();
+  await page.keyboard.type("first");
+  await page.keyboard.press("Enter");
+  await isMarked(/^books/, true);
+  await link(/^authors/).click();
+  await shown(grid(page, "authors"));
+  await page.reload();
+  await isMarked(/^books/, true);
+  await isMarked(/^authors/, false);
+  await link(/^books/).click();
+  await button(page, "Discard changes").click();
+  await isMarked(/^books/, false);
 });
 
 test("the dialog that deletes rows stays open until they are deleted", async (t) => {

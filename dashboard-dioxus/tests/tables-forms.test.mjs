@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admin, button, createProject, eventually, heading, hidden, openPage, shown } from "./support.mjs";
+import { admin, button, createProject, eventually, heading, hidden, openPage, shown, url } from "./support.mjs";
 import { address, copied, grid, openTable, rowsOf, unsaved } from "./tables-support.mjs";
 
 const focused = (page, selector) =>
@@ -39,6 +39,19 @@ test("form of a row forgets an error with its value, and offers the default agai
   await focused(page, ".data-grid td");
 });
 
+test("palette opens the form of a new table", async (t) => {
+  const project = await createProject("forms");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${project.id}`);
+  await shown(page.getByRole("navigation", { name: "Project" }));
+  await page.keyboard.press("Control+k");
+  await page.keyboard.insertText("new table");
+  await shown(page.getByRole("option", { name: /^New table/ }));
+  await page.keyboard.press("Enter");
+  await shown(page.getByRole("dialog", { name: "New table" }));
+  await shown(heading(page, "Tables"));
+});
+
 test("form of a table quotes words, offers the project's enums, and leads to the new grid", async (t) => {
   const project = await createProject("forms", ["create type mood as enum ('happy', 'sad')"]);
   const page = await openPage(t);
@@ -55,6 +68,58 @@ test("form of a table quotes words, offers the project's enums, and leads to the
   await sheet.getByRole("button", { name: "Create table" }).click();
   await shown(heading(page, "posts"));
   await focused(page, ".data-grid th button");
+});
+
+test("checkboxes of a new column share a line with its button on a phone", async (t) => {
+  const project = await createProject("forms");
+  const page = await openPage(t, { narrow: true });
+  await page.goto(address(project, { new: "table" }));
+  const column = page.getByRole("group", { name: "Column 1", exact: true });
+  const middle = async (locator) => {
+    const { y, height } = await locator.boundingBox();
+    return Math.round(y + height / 2);
+  };
+  const remove = await middle(button(column, "Remove column 1"));
+  for (const name of ["Column 1 is part of the primary key", "Column 1 accepts NULL", "Column 1 is unique"]) {
+    assert.ok(Math.abs((await middle(column.getByRole("checkbox", { name }))) - remove) < 8, name);
+  }
+});
+
+test("refused table shows the wrong field, or the message, in a form that is longer than the window", async (t) => {
+  const project = await createProject("forms");
+  const page = await openPage(t, { narrow: true });
+  await page.goto(address(project, { new: "table" }));
+  const sheet = page.getByRole("dialog", { name: "New table" });
+  await sheet.getByRole("textbox", { name: "Name", exact: true }).fill("posts");
+  for (const number of [3, 4, 5, 6]) {
+    await button(sheet, "Add column").click();
+    await sheet.getByRole("textbox", { name: `Name of column ${number}` }).fill(`c${number}`);
+  }
+  const isSeen = (locator) =>
+    eventually(
+      () => locator.evaluate((element) => {
+        const { left, top, width, height } = element.getBoundingClientRect();
+        const isOnTop = element.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+        return isOnTop && element === document.activeElement;
+      }),
+      "the focus and the view of the element",
+    );
+  const type = sheet.getByRole("combobox", { name: "Type of column 5" });
+  await type.fill("foo");
+  await button(sheet, "Create table").click();
+  const alert = sheet.getByRole("alert");
+  await shown(alert.getByText('type "foo" does not exist'));
+  await isSeen(type);
+  assert.equal(await type.getAttribute("aria-invalid"), "true");
+  const reason = sheet.locator(`#${await type.getAttribute("aria-describedby")}`);
+  assert.match(await reason.innerText(), /type "foo" does not exist/);
+  await type.fill("integer");
+  await hidden(alert);
+  assert.equal(await type.getAttribute("aria-invalid"), null);
+  // Postgres does not say where this error is.
+  await sheet.getByRole("textbox", { name: "Default of column 5" }).fill("7a");
+  await button(sheet, "Create table").click();
+  await isSeen(alert);
 });
 
 test("changes of a table that was dropped stay to be copied", async (t) => {

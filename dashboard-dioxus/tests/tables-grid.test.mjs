@@ -176,6 +176,25 @@ test("the selected cells are set to NULL at once, and discarded changes come bac
   await hidden(unsaved(page));
 });
 
+test("the menu of a cell deletes its row after a confirmation, which returns the focus", async (t) => {
+  const page = await openTable(t, await withNotes(), { table: "notes", order: "id" });
+  const remove = async () => {
+    await at(page, 1, 1).click({ button: "right" });
+    await page.getByRole("menuitem", { name: "Delete row", exact: true }).click();
+  };
+  await remove();
+  const dialog = page.getByRole("dialog", { name: "Delete 1 row" });
+  await shown(dialog.getByText("id 2."));
+  await button(dialog, "Cancel").click();
+  await hidden(dialog);
+  await eventually(() => at(page, 1, 1).evaluate((cell) => cell === document.activeElement), "the focus in the cell");
+  await remove();
+  await button(dialog, "Delete 1 row").click();
+  await hidden(dialog);
+  await hidden(cell(page, "two", "notes"));
+  await shown(cell(page, "three", "notes"));
+});
+
 test("the menu of a cell sets NULL, filters and opens the row", async (t) => {
   const page = await openTable(t, await withNotes(), { table: "notes", order: "id" });
   const menu = page.getByRole("menu", { name: "Actions for the cell" });

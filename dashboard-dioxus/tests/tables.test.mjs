@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
+  admin, button, createProject, eventually, expectAccessible, heading, hidden, openPage, shown, url,
 } from "./support.mjs";
 import { HOSTILE, address, cell, copied, grid, list, openTable, withTables } from "./tables-support.mjs";
 
@@ -132,7 +132,8 @@ test("a table is created with a form", async (t) => {
   await added.focus();
   await eventually(async () => (await type.inputValue()) === "text", "the unchanged type");
   await type.fill("numeric(10,2)");
-  await shown(sheet.getByText('"price" numeric(10,2)'));
+  await sheet.getByRole("checkbox", { name: "Column 3 is unique" }).check();
+  await shown(sheet.getByText('"price" numeric(10,2) unique'));
   await sheet.getByRole("button", { name: "Create table" }).click();
   await shown(heading(page, "notes"));
   await shown(page.getByRole("heading", { name: "No rows" }));
@@ -204,12 +205,36 @@ test("the address of a missing table shows that the table does not exist", async
   await shown(heading(page, "Tables"));
 });
 
+test("rows have one button that refreshes them, which reads them again", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books" });
+  await shown(cell(page, "Solaris"));
+  await admin("POST", `/projects/${project.id}/sql`, { sql: "update books set title = 'Fiasco' where id = 3" });
+  // Fails if there are two.
+  await button(page, "Refresh").click();
+  await shown(cell(page, "Fiasco"));
+});
+
 test("on a phone, rows are cards", async (t) => {
   const project = await withTables("books");
   const page = await openTable(t, project, { table: "books" }, { narrow: true });
   await shown(page.getByRole("list", { name: "Rows of books" }).getByRole("listitem").filter({ hasText: "Solaris" }));
   assert.equal(await page.getByRole("button", { name: "Refresh" }).count(), 1);
+  const toolbar = page.getByRole("toolbar", { name: "Rows of books" });
+  const top = async (name) => Math.round((await button(toolbar, name).boundingBox()).y);
+  assert.equal(await top("Filter"), await top("Insert row"));
   await expectAccessible(page);
+});
+
+test("cards begin with a text that describes the row", async (t) => {
+  const project = await createProject("cards", [
+    "create table products (id int primary key, created_at timestamptz default now(), price numeric, name text)",
+    "insert into products (id, price, name) values (1, 2.50, 'Bread'), (2, 3.00, '')",
+  ]);
+  const page = await openTable(t, project, { table: "products" }, { narrow: true });
+  const cards = page.getByRole("list", { name: "Rows of products" }).getByRole("listitem");
+  await shown(cards.filter({ hasText: "price 2.50" }).getByRole("link", { name: "Bread", exact: true }));
+  await shown(cards.filter({ hasText: "price 3.00" }).getByRole("link", { name: "Empty text", exact: true }));
 });
 
 test("the page is accessible", async (t) => {

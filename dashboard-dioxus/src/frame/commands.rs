@@ -86,6 +86,8 @@ fn actions(project: Option<&str>) -> Vec<Command> {
     };
     let mut actions = Vec::new();
     if let Some(project) = project {
+        let new_table = Action::Open(format!("/projects/{project}/tables?new=table"));
+        actions.push(command(IconName::Table, "New table", new_table, Vec::new()));
         actions.push(command(
             IconName::Key,
             "New key",

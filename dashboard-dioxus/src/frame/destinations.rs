@@ -58,7 +58,7 @@ pub(super) const PLATFORM: &[Destination] = &[
     destination("Jobs", IconName::Clock, "/jobs", Some("j"), "cron schedule"),
     destination("Backups", IconName::Archive, "/backups", Some("b"), "restore protection"),
     destination("Plugins", IconName::Plug, "/plugins", Some("l"), "trusted keys"),
-    destination("Notifications", IconName::Bell, "/notifications", None, "channels mail webhook Discord"),
+    destination("Notifications", IconName::Bell, "/notifications", Some("n"), "channels mail webhook Discord"),
     destination("Audit log", IconName::Audit, "/audit", Some("a"), "history"),
     destination(
         "Settings",

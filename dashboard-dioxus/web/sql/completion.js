@@ -9,6 +9,14 @@ const KEYWORDS = `
   drop constraint primary key foreign references unique check default not null if cascade truncate grant revoke explain
   analyze vacuum asc desc nulls first last over partition filter lateral materialized conflict do nothing true false
   count sum avg min max coalesce now current_date current_timestamp interval`.split(/\s+/).filter(Boolean);
+const NAME = String.raw`"(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*`;
+// Matches text before the cursor that ends with the name of a table or of a column, where an alias may follow.
+const BEFORE_ALIAS = new RegExp(
+  String.raw`(?:\b(?:from|join|update|into|table)|,)\s+(?:only\s+)?(?:(?:${NAME})\s*\.\s*)?(${NAME})\s+(?:as\s+)?$`,
+  "iu",
+);
+// Number of characters before the cursor that are searched for the name of a table.
+const BEFORE_CHARACTERS = 400;
 // Number of characters before and after the cursor that are searched for aliases.
 const SEARCHED_CHARACTERS = 20_000;
 
@@ -40,10 +48,19 @@ export const completionProvider = {
     )?.[1];
     const items = qualifier
       ? ofQualifier(plain(qualifier), statementAround(text, offset - start))
-      : everything(statementAround(text, offset - start));
+      : unqualified(text, offset - start, word.word.length);
     return { suggestions: items.map((item) => ({ ...item, range })) };
   },
 };
+
+// Returns the items at a position without a qualifier. `typed` is the number of characters of the word that are typed.
+function unqualified(text, position, typed) {
+  const wordStart = position - typed;
+  const name = BEFORE_ALIAS.exec(text.slice(Math.max(0, wordStart - BEFORE_CHARACTERS), wordStart))?.[1];
+  // After a name, the word is an alias, a keyword, or the type of a new column.
+  if (name && ![...KEYWORDS, "only", "of"].includes(name.toLowerCase())) return [...keywordItems(), ...typeItems()];
+  return everything(statementAround(text, position));
+}
 
 function ofQualifier(name, statement) {
   const inSchema = schema.tables.filter((table) => table.schema === name);
@@ -69,20 +86,28 @@ function everything(statement) {
     ...columns,
     ...schema.tables.map((table) => tableItem(table, "2", table.insert)),
     ...schema.functions.map((each) => functionItem(each, "4")),
-    ...schema.types.map((type) => ({
-      label: type.name,
-      insertText: type.insert,
-      kind: languages.CompletionItemKind.Enum,
-      detail: "enum",
-      sortText: `5${type.name}`,
-    })),
-    ...KEYWORDS.map((word) => ({
-      label: word,
-      insertText: word,
-      kind: languages.CompletionItemKind.Keyword,
-      sortText: `3${word}`,
-    })),
+    ...typeItems(),
+    ...keywordItems(),
   ];
+}
+
+function keywordItems() {
+  return KEYWORDS.map((word) => ({
+    label: word,
+    insertText: word,
+    kind: languages.CompletionItemKind.Keyword,
+    sortText: `3${word}`,
+  }));
+}
+
+function typeItems() {
+  return schema.types.map((type) => ({
+    label: type.name,
+    insertText: type.insert,
+    kind: languages.CompletionItemKind.Enum,
+    detail: "enum",
+    sortText: `5${type.name}`,
+  }));
 }
 
 // Returns the aliases that the statement gives its tables.

@@ -52,6 +52,8 @@ export function createEditor(element, notify) {
   applyTheme();
   const view = monaco.create(element, {
     model: null,
+    // Enter always starts a new line. Tab accepts a suggestion.
+    acceptSuggestionOnEnter: "off",
     ariaLabel: "SQL text",
     // Inserted text keeps its whitespace. The Enter key indents, see below.
     autoIndent: "none",
@@ -98,7 +100,7 @@ export function createEditor(element, notify) {
     view.updateOptions({ autoIndent: "keep" });
     view.trigger("keyboard", "type", { text: "\n" });
     view.updateOptions({ autoIndent: "none" });
-  }, "editorTextFocus && !suggestWidgetVisible && !renameInputVisible && !inSnippetMode");
+  }, "editorTextFocus && !renameInputVisible && !inSnippetMode");
   const field = element.querySelector(".native-edit-context, textarea");
   field?.setAttribute("aria-description", "Ctrl-M lets Tab leave the editor");
   const stopFollowing = followTheme();

@@ -14,7 +14,7 @@ use super::{
     bindings::{self, Monaco},
     history, offsets,
     run::{self, Act},
-    saved,
+    saved, side,
     workspace::{EditorSelection, Workspace},
 };
 use crate::{
@@ -191,8 +191,18 @@ pub(super) fn pull(mut workspace: Workspace) {
     }
 }
 
+/// Focuses the editor.
+pub(super) fn focus(workspace: Workspace) {
+    if let Some(monaco) = workspace.monaco.peek().as_ref() {
+        monaco.focus();
+    } else if let Some(field) = plain_field() {
+        let _ = field.focus();
+    }
+}
+
 /// Replaces the selection with `text`, or inserts it at the cursor.
 pub(super) fn insert(workspace: Workspace, text: &str) {
+    side::close();
     if let Some(monaco) = workspace.monaco.peek().as_ref() {
         return monaco.insert(text);
     }

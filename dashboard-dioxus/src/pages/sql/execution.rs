@@ -23,6 +23,8 @@ pub(super) struct Execution {
     pub(super) is_running: bool,
     pub(super) is_cancelling: bool,
     pub(super) results: Vec<Rc<ResultSet>>,
+    /// Whether a later statement failed, and the changes of `results` were rolled back.
+    pub(super) is_rolled_back: bool,
     pub(super) failure: Option<RunFailure>,
     /// A sentence about the outcome, for example "Nothing was changed."
     pub(super) note: Option<String>,
@@ -95,11 +97,19 @@ impl ResultSet {
         }
     }
 
+    /// Returns whether the statement changed rows, or may have changed something else than rows.
+    pub(super) fn is_change(&self) -> bool {
+        self.columns.is_empty() || self.changes_rows()
+    }
+
+    fn changes_rows(&self) -> bool {
+        matches!(self.command.as_str(), "INSERT" | "UPDATE" | "DELETE" | "MERGE")
+    }
+
     /// Returns the number of returned or changed rows, as text. Empty for statements that neither return nor change
     /// rows.
     pub(super) fn rows_in_words(&self) -> String {
-        let has_rows =
-            !self.columns.is_empty() || matches!(self.command.as_str(), "INSERT" | "UPDATE" | "DELETE" | "MERGE");
+        let has_rows = !self.columns.is_empty() || self.changes_rows();
         if has_rows { text::count(self.row_count as i64, "row", "rows") } else { String::new() }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashSet, rc::Rc};
 use api_types::SqlHistoryEntry;
 use dioxus::prelude::*;
 
-use super::{drafts, editor, execution::duration, workspace::Workspace};
+use super::{drafts, editor, execution::duration, side, workspace::Workspace};
 use crate::{
     text,
     ui::{Mark, Shape},
@@ -62,7 +62,10 @@ pub(super) fn History(workspace: Workspace, limit: usize) -> Element {
                             title: "{shortened(&entry.sql)}",
                             onclick: {
                                 let sql = entry.sql.clone();
-                                move |_| workspace.open(None, &sql, None)
+                                move |_| {
+                                    side::close();
+                                    workspace.open(None, &sql, None);
+                                }
                             },
                             Mark { shape: if entry.error.is_some() { Shape::Failed } else { Shape::Succeeded } }
                             span { class: "grow",

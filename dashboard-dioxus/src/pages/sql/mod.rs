@@ -66,7 +66,7 @@ use destroy::DestroyDialog;
 use editor::Editor;
 use results::Results;
 use saved::SaveDialog;
-use side::Side;
+use side::{Side, SideSheet};
 use splitter::Splitter;
 use statement::Target;
 use status::{Conflict, StatusLine};
@@ -147,6 +147,9 @@ fn Work(workspace: Workspace) -> Element {
                 }
                 Results { workspace, narrow: narrow }
             }
+        }
+        if narrow {
+            SideSheet { workspace }
         }
         DestroyDialog { workspace }
         SaveDialog { workspace }

@@ -97,7 +97,9 @@ fn tab_labels(execution: &Execution) -> Vec<TabLabel> {
         .iter()
         .enumerate()
         .map(|(index, result)| {
-            (Shown::Result(index), format!("{} · {}", result.number, result.command), result.facts())
+            let undone = if execution.is_rolled_back && result.is_change() { " · rolled back" } else { "" };
+            let facts = format!("{}{undone}", result.facts());
+            (Shown::Result(index), format!("{} · {}", result.number, result.command), facts)
         })
         .collect();
     if let Some(failure) = &execution.failure {
@@ -146,7 +148,7 @@ fn ResultTabs(workspace: Workspace, execution: Execution) -> Element {
                         id: tab_id(index),
                         r#type: "button",
                         role: "tab",
-                        class: "tab-nums",
+                        class: if choice == Shown::Failure { "tab-nums is-failure" } else { "tab-nums" },
                         "aria-label": match choice {
                             _ if facts.is_empty() => name.clone(),
                             Shown::Messages => format!("{name} {facts}"),

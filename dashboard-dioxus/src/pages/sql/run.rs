@@ -298,6 +298,7 @@ async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
                 execution.results.iter().rposition(|result| !result.columns.is_empty()).unwrap_or_default(),
             ),
         };
+        execution.is_rolled_back = failure.is_some() && !committed;
         execution.failure = failure;
     });
     show_problem(workspace, &plan.tab);

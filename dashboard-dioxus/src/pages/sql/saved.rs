@@ -3,14 +3,17 @@
 use api_types::{SavedQuery, UpdateSavedQuery};
 use dioxus::prelude::*;
 
-use super::{editor, wire, workspace::Workspace};
+use super::{editor, side, wire, workspace::Workspace};
 use crate::{
     text,
-    ui::{Confirm, Dialog, Field, IconName, Menu, MenuItem, messages},
+    ui::{Confirm, Dialog, Field, IconName, Menu, MenuItem, messages, narrow::use_is_narrow},
 };
 
 /// Height of an entry, in pixels.
 const ROW_HEIGHT: f64 = 28.0;
+
+/// Height of an entry on a phone, in pixels.
+const NARROW_ROW_HEIGHT: f64 = 40.0;
 
 /// The open dialog of the list.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,6 +140,7 @@ fn NameQuery(workspace: Workspace, id: String, suggestion: String) -> Element {
 pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
     let mut open_dialog = use_signal(|| Open::Nothing);
     let mut first = use_signal(|| 0_usize);
+    let row_height = if use_is_narrow() { NARROW_ROW_HEIGHT } else { ROW_HEIGHT };
     let loaded = workspace.saved.read().clone();
     let queries = match loaded {
         None => return rsx! { p { class: "sql-side-note late", role: "status", "Loading…" } },
@@ -163,13 +167,13 @@ pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
             class: if is_long { "rows sql-list sql-list-long" } else { "rows sql-list" },
             "aria-label": "Saved queries",
             onscroll: move |event| {
-                let start = ((event.scroll_top() / ROW_HEIGHT) as usize).saturating_sub(10) / 5 * 5;
+                let start = ((event.scroll_top() / row_height) as usize).saturating_sub(10) / 5 * 5;
                 if *first.peek() != start {
                     first.set(start);
                 }
             },
             if skipped > 0 {
-                li { role: "presentation", style: "block-size: {skipped as f64 * ROW_HEIGHT}px" }
+                li { role: "presentation", style: "block-size: {skipped as f64 * row_height}px" }
             }
             for (index, query) in shown.iter().enumerate().skip(skipped).take(count) {
                 li {
@@ -184,7 +188,10 @@ pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
                         title: "Changed {text::age(query.updated_at, text::now())}",
                         onclick: {
                             let query = query.clone();
-                            move |_| open(workspace, &query)
+                            move |_| {
+                                side::close();
+                                open(workspace, &query);
+                            }
                         },
                         span { class: "cut", "{query.name}" }
                     }
@@ -193,7 +200,10 @@ pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
                             icon: Some(IconName::Copy),
                             onselect: {
                                 let query = query.clone();
-                                move |()| workspace.open(Some(format!("{} (copy)", query.name)), &query.sql, None)
+                                move |()| {
+                                    side::close();
+                                    workspace.open(Some(format!("{} (copy)", query.name)), &query.sql, None);
+                                }
                             },
                             "Open as a copy"
                         }
@@ -210,7 +220,7 @@ pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
                 }
             }
             if after > 0 {
-                li { role: "presentation", style: "block-size: {after as f64 * ROW_HEIGHT}px" }
+                li { role: "presentation", style: "block-size: {after as f64 * row_height}px" }
             }
         }
         if let Open::Delete(query) = open_dialog() {

@@ -14,10 +14,13 @@ use super::{
 };
 use crate::{
     dom,
-    ui::{Icon, IconName},
+    ui::{Icon, IconName, narrow::use_is_narrow},
 };
 
+/// Height of a line, in pixels.
 const ROW_HEIGHT: f64 = 24.0;
+/// Height of a line on a phone, in pixels.
+const NARROW_ROW_HEIGHT: f64 = 40.0;
 const OVERSCAN: usize = 20;
 
 #[component]
@@ -66,6 +69,7 @@ pub(super) fn SchemaTree(workspace: Workspace) -> Element {
 
 #[component]
 fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
+    let row_height = if use_is_narrow() { NARROW_ROW_HEIGHT } else { ROW_HEIGHT };
     // Only `public` is open at first.
     let mut open = use_signal(|| HashSet::from(["s:public".to_owned()]));
     let mut current = use_signal(String::new);
@@ -83,7 +87,7 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
     let rendered = move |count: usize| -> Range<usize> {
         let view_height = element.read().as_ref().map_or(600, |tree| tree.client_height());
         let start = first().min(count.saturating_sub(1));
-        start..(start + (f64::from(view_height) / ROW_HEIGHT) as usize + 2 * OVERSCAN).min(count)
+        start..(start + (f64::from(view_height) / row_height) as usize + 2 * OVERSCAN).min(count)
     };
     // The keys of a table are read when its columns are shown. A filter can open many tables at once.
     use_effect(move || {
@@ -114,11 +118,11 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
         let Some(path) = items.peek().get(index).map(|item| item.path.clone()) else { return };
         current.set(path);
         let Some(tree) = element.peek().clone() else { return };
-        let (top, height) = (index as f64 * ROW_HEIGHT, f64::from(tree.client_height()));
+        let (top, height) = (index as f64 * row_height, f64::from(tree.client_height()));
         if top < f64::from(tree.scroll_top()) {
             tree.set_scroll_top(top as i32);
-        } else if top + ROW_HEIGHT > f64::from(tree.scroll_top()) + height {
-            tree.set_scroll_top((top + ROW_HEIGHT - height) as i32);
+        } else if top + row_height > f64::from(tree.scroll_top()) + height {
+            tree.set_scroll_top((top + row_height - height) as i32);
         }
         spawn(async move {
             TimeoutFuture::new(0).await;
@@ -173,14 +177,14 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
                 element.set(event.data().try_as_web_event().and_then(|element| element.dyn_into().ok()));
             },
             onscroll: move |event| {
-                let start = ((event.scroll_top() / ROW_HEIGHT) as usize).saturating_sub(OVERSCAN) / 10 * 10;
+                let start = ((event.scroll_top() / row_height) as usize).saturating_sub(OVERSCAN) / 10 * 10;
                 if *first.peek() != start {
                     first.set(start);
                 }
             },
             onkeydown,
             if start > 0 {
-                li { role: "none", style: "block-size: {start as f64 * ROW_HEIGHT}px" }
+                li { role: "none", style: "block-size: {start as f64 * row_height}px" }
             }
             for (index, item) in all.iter().enumerate().skip(start).take(end - start) {
                 li {
@@ -227,7 +231,7 @@ fn Tree(workspace: Workspace, filter: ReadSignal<String>) -> Element {
                 }
             }
             if end < all.len() {
-                li { role: "none", style: "block-size: {(all.len() - end) as f64 * ROW_HEIGHT}px" }
+                li { role: "none", style: "block-size: {(all.len() - end) as f64 * row_height}px" }
             }
         }
     }

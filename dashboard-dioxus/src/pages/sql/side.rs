@@ -1,11 +1,14 @@
-//! The column on the left: schema, saved queries, and history.
+//! Schema, saved queries, and history: the column on the left, and the sheet on a phone.
 
 use dioxus::prelude::*;
 
 use super::{
     history::History, saved::SavedQueries, schema_tree::SchemaTree, tabs::focus_next_tab, workspace::Workspace,
 };
-use crate::ui::{Icon, IconName};
+use crate::{
+    address,
+    ui::{Icon, IconName, Sheet, narrow::use_is_narrow},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -17,9 +20,45 @@ enum Part {
 /// Number of history entries under the saved queries.
 const RECENT_ENTRIES: usize = 20;
 
+/// Parameter of the address while the sheet is open.
+const PARAMETER: &str = "panel";
+
+/// The button that opens the sheet on a phone.
+#[component]
+pub(super) fn OpenSide() -> Element {
+    rsx! {
+        button {
+            class: "btn btn-ghost",
+            r#type: "button",
+            onclick: |_| address::push_parameter(PARAMETER, Some("queries")),
+            Icon { name: IconName::Sidebar }
+            "Schema and queries"
+        }
+    }
+}
+
+/// The sheet on a phone.
+#[component]
+pub(super) fn SideSheet(workspace: Workspace) -> Element {
+    let is_open = address::use_parameter(PARAMETER).is_some();
+    rsx! {
+        if is_open {
+            Sheet { title: "Schema and queries", on_close: |()| close(), Side { workspace } }
+        }
+    }
+}
+
+/// Closes the sheet, so that the text that was chosen in it is visible.
+pub(super) fn close() {
+    if address::parameter(PARAMETER).is_some() {
+        address::replace_parameter(PARAMETER, None);
+    }
+}
+
 #[component]
 pub(super) fn Side(workspace: Workspace) -> Element {
     let mut part = use_signal(|| Part::Schema);
+    let is_in_sheet = use_is_narrow();
     let mut filter = use_signal(String::new);
     let count = match &*workspace.saved.read() {
         Some(Ok(queries)) if !queries.is_empty() => queries.len().to_string(),
@@ -45,6 +84,8 @@ pub(super) fn Side(workspace: Workspace) -> Element {
                         "aria-label": "{label}",
                         "aria-selected": "{part() == choice}",
                         tabindex: if part() == choice { "0" } else { "-1" },
+                        // In the sheet, the focus in a search field would open the keyboard of a phone.
+                        autofocus: is_in_sheet && part() == choice,
                         onclick: move |_| part.set(choice),
                         "{label}"
                         if !note.is_empty() {

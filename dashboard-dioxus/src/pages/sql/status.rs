@@ -13,11 +13,11 @@ pub(super) fn StatusLine(workspace: Workspace, plain: bool) -> Element {
     let (line, column) = offsets::line_and_column(&text, workspace.editor_selection.read().cursor);
     let is_hidden = settings.read().is_side_hidden;
     let stored = match &tab {
-        Some(tab) if tab.is_refused => "Not saved: the browser refused to store the text.".to_owned(),
-        Some(tab) if tab.other.is_some() => "Not saved".to_owned(),
-        Some(tab) if tab.is_changed => "Saving…".to_owned(),
+        Some(tab) if tab.is_refused => "Draft not kept: the browser refused to store the text.".to_owned(),
+        Some(tab) if tab.other.is_some() => "Draft not kept".to_owned(),
+        Some(tab) if tab.is_changed => "Keeping the draft…".to_owned(),
         Some(tab) => {
-            tab.stored_at.map(|time| format!("Saved here at {}", drafts::time_of_day(time))).unwrap_or_default()
+            tab.stored_at.map(|time| format!("Draft kept at {}", drafts::time_of_day(time))).unwrap_or_default()
         }
         None => String::new(),
     };

@@ -4,7 +4,7 @@ use dioxus::{html::input_data::MouseButton, prelude::*, web::WebEventExt as _};
 use wasm_bindgen::JsCast as _;
 use web_sys::HtmlElement;
 
-use super::{drafts, workspace::Workspace};
+use super::{drafts, editor, workspace::Workspace};
 use crate::{
     dom,
     ui::{Icon, IconName},
@@ -154,7 +154,14 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
                     r#type: "button",
                     "aria-label": "New query",
                     title: "New query",
-                    onclick: move |_| workspace.open(None, "", None),
+                    onclick: move |_| {
+                        workspace.open(None, "", None);
+                        spawn(async move {
+                            // Monaco shows the new text first.
+                            dom::next_frame().await;
+                            editor::focus(workspace);
+                        });
+                    },
                     Icon { name: IconName::Plus }
                 }
             }

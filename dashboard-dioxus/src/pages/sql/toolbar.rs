@@ -7,12 +7,13 @@ use super::{
     run::{self, Act},
     saved,
     settings::{IN_BACKGROUND, ROW_LIMITS, TIME_LIMITS},
+    side::OpenSide,
     statement::{Parsed, Target},
     workspace::Workspace,
 };
 use crate::{
     focus, text,
-    ui::{Icon, IconName},
+    ui::{Icon, IconName, narrow::use_is_narrow},
 };
 
 #[component]
@@ -21,6 +22,7 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
         let active = workspace.active.read();
         workspace.executions.read().get(&*active).is_some_and(|execution| execution.is_running)
     });
+    let narrow = use_is_narrow();
     let is_running = execution_is_running();
     let has_target = *target.read() != Target::Nothing;
     let is_empty = use_memo(move || workspace.active_tab().is_none_or(|tab| tab.text.trim().is_empty()));
@@ -109,12 +111,15 @@ pub(super) fn Toolbar(workspace: Workspace, target: ReadSignal<Target>) -> Eleme
                     },
                 }
                 button {
-                    class: "btn btn-ghost btn-icon",
+                    class: "btn btn-ghost",
                     r#type: "button",
-                    "aria-label": "Save query",
-                    title: "Save query (Ctrl-S)",
+                    title: "Ctrl-S",
                     onclick: move |_| saved::save(workspace),
                     Icon { name: IconName::Save }
+                    "Save query"
+                }
+                if narrow {
+                    OpenSide {}
                 }
             }
         }

@@ -4,12 +4,12 @@
 use api_types::{Page as ApiPage, TableAccess, TableKind, TableSummary};
 use dioxus::{prelude::*, web::WebEventExt as _};
 
-use super::counted::Counted;
+use super::{counted::Counted, rows::has_changes};
 use crate::{
     address,
     remote::{RemoteState, use_remote},
     text,
-    ui::{CodeText, Icon, IconName, Link},
+    ui::{CodeText, Icon, IconName, Link, Mark, Shape},
 };
 
 const ROW_HEIGHT: usize = 28;
@@ -129,13 +129,18 @@ fn Entry(project: ReadSignal<String>, table: TableSummary, is_open: bool) -> Ele
     let counted = use_context::<Counted>().get(&project.read(), &table.name);
     let rows = counted.map(text::number).or_else(|| table.estimated_rows.map(estimate));
     let rows = rows.filter(|_| table.kind != TableKind::View);
+    let is_unsaved = use_memo({
+        let name = table.name.clone();
+        move || has_changes(&project.read(), &name)
+    });
     // This is the tooltip of the link, which screen readers read as its description.
     let title = format!(
-        "{}\n{}{}\n{}",
+        "{}\n{}{}\n{}{}",
         table.name,
         rows.as_ref().map(|rows| format!("{rows} {}, ", if rows == "1" { "row" } else { "rows" })).unwrap_or_default(),
         text::bytes(table.total_bytes),
         reach(&table),
+        if is_unsaved() { "\nIt has unsaved changes." } else { "" },
     );
     let mark = match (table.exposure.publishable, table.exposure.signed_in) {
         (TableAccess::Write, _) if is_unlimited(&table) => Some((IconName::Unlocked, "warning row")),
@@ -147,6 +152,9 @@ fn Entry(project: ReadSignal<String>, table: TableSummary, is_open: bool) -> Ele
         Link { to, current: is_open, title,
             Icon { name: icon }
             span { class: "cut", "{table.name}" }
+            if is_unsaved() {
+                Mark { shape: Shape::Attention }
+            }
             if let Some((icon, class)) = mark {
                 span { class, Icon { name: icon, small: true } }
             }

@@ -26,7 +26,7 @@ pub(super) fn CellMenu(state: State, corner: MenuCorner) -> Element {
     let position = state.position();
     let can_change = source.can_change(position);
     let can_open = source.row(position.row).name.is_some();
-    let (for_filter, for_row) = (source.clone(), source.clone());
+    let (for_filter, for_row, for_deletion) = (source.clone(), source.clone(), source.clone());
     rsx! {
         div {
             id: ID,
@@ -78,6 +78,14 @@ pub(super) fn CellMenu(state: State, corner: MenuCorner) -> Element {
                     icon: Some(IconName::Sidebar),
                     onselect: move |()| for_row.open(position),
                     "Open row"
+                }
+            }
+            if can_open && source.can_delete() {
+                MenuItem {
+                    icon: Some(IconName::Trash),
+                    danger: true,
+                    onselect: move |()| for_deletion.delete_row(position.row),
+                    "Delete row"
                 }
             }
         }

@@ -59,6 +59,14 @@ pub trait GridSource {
 
     /// Selects all rows, or deselects all.
     fn select_all(&self, _all: bool) {}
+
+    /// Returns whether rows can be deleted.
+    fn can_delete(&self) -> bool {
+        false
+    }
+
+    /// Asks whether to delete a row.
+    fn delete_row(&self, _row: usize) {}
 }
 
 /// A cell and its new text. `None` is `NULL`.

@@ -2,18 +2,25 @@
 
 use dioxus::prelude::*;
 
-use super::sql::{NewColumn, column_problem};
+use super::sql::{ColumnField, NewColumn, column_problem};
 use crate::{
     focus,
-    ui::{Icon, IconName, Mark, Shape},
+    ui::{CodeText, Icon, IconName, Mark, Shape},
 };
 
 #[component]
-pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> Element {
+pub(super) fn ColumnEditor(
+    position: usize,
+    columns: Signal<Vec<NewColumn>>,
+    /// The field that the server refused, and why.
+    refused: Option<(ColumnField, String)>,
+) -> Element {
     let mut columns = columns;
     let Some(column) = columns.read().get(position).cloned() else { return rsx! {} };
     let number = position + 1;
     let problem = column_problem(&columns.read(), position);
+    let is_refused = |field: ColumnField| refused.as_ref().is_some_and(|(refused, _)| *refused == field);
+    let refusal_id = |field: ColumnField| is_refused(field).then(|| format!("column-{number}-refusal"));
     // The field of the type is empty while it has the focus: browsers only suggest types that contain its text.
     let mut is_choosing_type = use_signal(|| false);
     let mut change = move |act: &dyn Fn(&mut NewColumn)| {
@@ -35,7 +42,9 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
             }
             input {
                 class: "input mono",
-                "aria-label": "Type of column {number}",
+                "aria-label": ColumnField::Type.label(number),
+                "aria-invalid": if is_refused(ColumnField::Type) { "true" },
+                "aria-describedby": refusal_id(ColumnField::Type),
                 role: "combobox",
                 list: "types",
                 placeholder: if column.data_type.is_empty() { "type" } else { "{column.data_type}" },
@@ -50,7 +59,9 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
             }
             input {
                 class: "input mono",
-                "aria-label": "Default of column {number}",
+                "aria-label": ColumnField::Default.label(number),
+                "aria-invalid": if is_refused(ColumnField::Default) { "true" },
+                "aria-describedby": refusal_id(ColumnField::Default),
                 placeholder: "default",
                 autocomplete: "off",
                 value: "{column.default}",
@@ -58,7 +69,9 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
             }
             input {
                 class: "input mono",
-                "aria-label": "References of column {number}",
+                "aria-label": ColumnField::References.label(number),
+                "aria-invalid": if is_refused(ColumnField::References) { "true" },
+                "aria-describedby": refusal_id(ColumnField::References),
                 list: "tables",
                 placeholder: "references",
                 value: "{column.references}",
@@ -87,6 +100,16 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
                 }
                 span { class: "only-narrow", "NULL" }
             }
+            label { class: "check label is-unique",
+                input {
+                    class: "box",
+                    r#type: "checkbox",
+                    "aria-label": "Column {number} is unique",
+                    checked: column.unique,
+                    onchange: move |event| { let on = event.checked(); change(&|column| column.unique = on); },
+                }
+                span { class: "only-narrow", "Unique" }
+            }
             button {
                 class: "btn btn-ghost btn-icon btn-s",
                 r#type: "button",
@@ -103,6 +126,13 @@ pub(super) fn ColumnEditor(position: usize, columns: Signal<Vec<NewColumn>>) -> 
                     class: "error column-problem",
                     id: "column-{number}-problem",
                     Mark { shape: Shape::Failed } "{problem}"
+                }
+            }
+            if let Some((_, reason)) = &refused {
+                p {
+                    class: "error column-problem",
+                    id: "column-{number}-refusal",
+                    Mark { shape: Shape::Failed } span { CodeText { text: reason.clone() } }
                 }
             }
         }

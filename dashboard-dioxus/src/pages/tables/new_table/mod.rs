@@ -17,7 +17,7 @@ use crate::{
 };
 use column_editor::ColumnEditor;
 pub(super) use sql::name_problem;
-use sql::{NewColumn, is_complete, write_sql};
+use sql::{ColumnField, NewColumn, is_complete, refused_field, write_sql};
 
 /// The suggested types. The owner can type any other type.
 const TYPES: [&str; 15] = [
@@ -38,6 +38,17 @@ const TYPES: [&str; 15] = [
     "inet",
 ];
 
+/// Id of the message that says why the table was not created.
+const FAILURE_ID: &str = "new-table-failure";
+
+/// Why the table was not created.
+#[derive(Debug, Clone, PartialEq)]
+struct Refusal {
+    message: String,
+    /// Position of the column, and its field, that the message is about.
+    field: Option<(usize, ColumnField)>,
+}
+
 #[component]
 pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
     let form = draft::use_form(|| format!("new-table.{project}"));
@@ -45,7 +56,14 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
     let mut columns = form.use_field("columns", first_columns());
     let mut row_level_security = form.use_field("security", true);
     let mut busy = use_signal(|| false);
-    let mut failure = use_signal(|| None::<String>);
+    let mut failure = use_signal(|| None::<Refusal>);
+    use_effect(move || {
+        let _ = columns.read();
+        // The failure is about the previous columns.
+        if failure.peek().is_some() {
+            failure.set(None);
+        }
+    });
     let id = project.clone();
     let tables = use_remote::<Page<TableSummary>>(
         use_signal(move || format!("/projects/{id}/tables?fields=summary&limit=1000")).into(),
@@ -79,9 +97,11 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                         address::go(&table_address(&project, &table));
                         focus_grid(&table, true);
                     }
-                    Err(message) => {
+                    Err((message, line)) => {
                         remote::forget(&format!("/projects/{project}/tables"));
-                        failure.set(Some(message));
+                        let field = refused_field(&columns.peek(), &message, line);
+                        failure.set(Some(Refusal { message, field }));
+                        show_failure(field).await;
                     }
                 }
                 busy.set(false);
@@ -116,9 +136,11 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
             },
             if let Some(failure) = failure() {
                 div {
+                    id: FAILURE_ID,
                     class: "staged-problem",
                     role: "alert",
-                    Mark { shape: Shape::Failed } span { class: "grow", CodeText { text: failure } }
+                    tabindex: "-1",
+                    Mark { shape: Shape::Failed } span { class: "grow", CodeText { text: failure.message } }
                 }
             }
             Field {
@@ -151,12 +173,17 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                     }
                 }
                 div { class: "column-editor column-heads only-wide", "aria-hidden": "true",
-                    for head in ["Name", "Type", "Default", "References", "Key", "NULL", ""] {
+                    for head in ["Name", "Type", "Default", "References", "Key", "NULL", "Unique", ""] {
                         span { key: "{head}", class: "label muted", "{head}" }
                     }
                 }
                 for position in 0..columns.read().len() {
-                    ColumnEditor { key: "{position}", position, columns }
+                    ColumnEditor {
+                        key: "{position}",
+                        position,
+                        columns,
+                        refused: failure.read().as_ref().and_then(|failure| refused_in(failure, position)),
+                    }
                 }
                 div { class: "row",
                     button {
@@ -223,21 +250,39 @@ fn first_columns() -> Vec<NewColumn> {
     ]
 }
 
-/// Runs the statements in one transaction.
-async fn run_statements(project: &str, sql: &str) -> Result<(), String> {
+/// Returns the refused field of the column at a position, and the reason.
+fn refused_in(failure: &Refusal, position: usize) -> Option<(ColumnField, String)> {
+    let (_, field) = failure.field.filter(|(column, _)| *column == position)?;
+    Some((field, failure.message.clone()))
+}
+
+/// Focuses the refused field, or else the message. Both may be out of view, above the button that was pressed.
+async fn show_failure(field: Option<(usize, ColumnField)>) {
+    dom::next_frame().await;
+    let label = field.map(|(position, field)| field.label(position + 1));
+    let is_shown = label.is_some_and(|label| dom::focus(&format!("[aria-label='{label}']")));
+    if !is_shown {
+        dom::focus(&format!("#{FAILURE_ID}"));
+    }
+}
+
+/// Runs the statements in one transaction. An error is a message, and its line in the statements.
+async fn run_statements(project: &str, sql: &str) -> Result<(), (String, Option<u64>)> {
     let path = format!("/projects/{project}/sql");
     let request = serde_json::json!({ "sql": sql, "script": true });
     let sent: Result<serde_json::Value, _> = remote::send(Method::Post, &path, &request).await;
+    let line_of = |details: Option<&serde_json::Value>| details?.get("line")?.as_u64();
     match sent {
         Ok(response) => match response.pointer("/failure/message").and_then(|message| message.as_str()) {
-            Some(message) => Err(message.to_owned()),
+            Some(message) => Err((message.to_owned(), line_of(response.pointer("/failure/details")))),
             None => Ok(()),
         },
-        Err(failure) if failure.is_outcome_unknown() => {
-            Err("The server did not respond, so it is not known whether the table was created. Try again: an existing \
+        Err(failure) if failure.is_outcome_unknown() => Err((
+            "The server did not respond, so it is not known whether the table was created. Try again: an existing \
              table is never replaced."
-                .to_owned())
-        }
-        Err(failure) => Err(failure.message()),
+                .to_owned(),
+            None,
+        )),
+        Err(failure) => Err((failure.message(), line_of(failure.details()))),
     }
 }

@@ -299,6 +299,15 @@ impl GridSource for Rows {
         let mut selected = self.view.selected;
         selected.set(keys.collect());
     }
+
+    fn can_delete(&self) -> bool {
+        *self.can_edit.read()
+    }
+
+    fn delete_row(&self, row: usize) {
+        let mut deleting = self.view.deleting;
+        deleting.set(self.keyed(row).into_iter().map(|(key, _)| key).collect());
+    }
 }
 
 /// A cell as it was read, with the table, the row and the column under which its edit is staged.

@@ -50,6 +50,7 @@ use paging::Paging;
 use query::{RowQuery, key_columns};
 use save::Saving;
 use sheet::{ExistingRow, NewRow, open_new_row};
+pub(super) use staged::has_changes;
 use toolbar::Toolbar;
 pub(super) use unsaved::LostChanges;
 use unsaved::Unsaved;

@@ -86,7 +86,8 @@ pub(super) fn Paging(view: View) -> Element {
             span { class: "push row row-1",
                 span { class: "only-wide", "Updated {updated}" }
                 button {
-                    class: "btn btn-ghost btn-s btn-icon",
+                    // On wide pages, the toolbar above the rows contains this button.
+                    class: "btn btn-ghost btn-s btn-icon only-narrow",
                     r#type: "button",
                     "aria-label": "Refresh",
                     onclick: move |_| view.refresh(),

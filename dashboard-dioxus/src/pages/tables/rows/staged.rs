@@ -68,6 +68,16 @@ pub(super) fn peek(table: &str) -> Staged {
     STAGED.peek().get(table).cloned().unwrap_or_default()
 }
 
+/// Returns whether a table has changes, and subscribes the component to them. Reads no changes, because a list calls
+/// this for each of its tables.
+pub(in crate::pages::tables) fn has_changes(project: &str, table: &str) -> bool {
+    let table = format!("{project}.{table}");
+    if let Some(staged) = STAGED.read().get(&table) {
+        return !staged.rows.is_empty();
+    }
+    storage().is_some_and(|storage| storage.get_item(&storage_name(&table)).is_ok_and(|stored| stored.is_some()))
+}
+
 /// Stages the values of cells, as one step of [`undo`]. Setting the value that was read removes the change.
 pub(super) fn set(table: &str, edits: Vec<Edit>) {
     change(table, |staged| staged.set(edits));

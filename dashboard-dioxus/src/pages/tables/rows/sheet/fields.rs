@@ -3,14 +3,16 @@
 use api_types::{ColumnDetail, IdentityKind, TableReference};
 use dioxus::prelude::*;
 
-use super::{format_json::format_json, reference_field::ReferenceField, whole_value::WholeValue};
+use super::{FORM, format_json::format_json, reference_field::ReferenceField, whole_value::WholeValue};
 use crate::{
+    dom,
     pages::tables::rows::{View, data::RowKey, foreign_key, problem::text_or_null},
     ui::{CodeText, Link, Mark, RequiredMark, Shape},
-    value::{is_document, one_line, short_type},
+    value::{is_document, is_text, one_line, short_type},
 };
 
-/// Maximum size in bytes of a text in a field with one line. Longer texts are shown in a field with several lines.
+/// Maximum size in bytes of a text in a field with one line. A longer text is shown in a field with several lines if it
+/// has this size when the form opens.
 const MAX_LINE_BYTES: usize = 80;
 
 /// The value of a field.
@@ -78,7 +80,7 @@ fn RowField(
     let is_locked = !can_edit || is_generated(&column) || value.whole_bytes.is_some();
     let now = value.now.clone().flatten();
     let is_changed = value.now != value.before;
-    let id = format!("row-field-{index}");
+    let id = field_id(index);
     let is_open = !is_locked;
     let is_required = is_new && is_open && !column.nullable && !has_default(&column);
     let change = move |text: String| on_change.call(Some(Some(text)));
@@ -209,6 +211,11 @@ fn Input(
 ) -> Element {
     let now = value.now.clone().flatten();
     let text = now.clone().unwrap_or_default();
+    // Decided when the form opens: an element that is replaced while the owner types loses the focus and the next keys.
+    let is_long = use_hook(|| {
+        let was = value.before.clone().flatten().unwrap_or_default();
+        is_document(&column.data_type) || [&text, &was].iter().any(|text| has_several_lines(text))
+    });
     let placeholder = placeholder(&column, &value);
     let required = is_required.then_some("true");
     let described_by = is_wrong.then(|| format!("{id}-error"));
@@ -250,12 +257,19 @@ fn Input(
             }
         };
     }
-    if is_document(&column.data_type) || text.len() > MAX_LINE_BYTES || text.contains('\n') {
+    if is_long || is_text(&column.data_type) || text.contains('\n') {
+        let is_one_line = !is_long && !text.contains('\n');
+        let rows = match is_long {
+            false => "1",
+            true if text.len() > MAX_LINE_BYTES => "6",
+            true => "3",
+        };
         return rsx! {
             textarea {
                 id: "{id}",
-                class: "input mono",
-                rows: if text.len() > MAX_LINE_BYTES { 6 } else { 3 },
+                class: if is_long { "input mono" } else { "input mono grows" },
+                rows,
+                title: if is_one_line && !is_locked { "Shift-Enter starts a new line" },
                 spellcheck: "false",
                 autofocus,
                 readonly: is_locked,
@@ -266,6 +280,16 @@ fn Input(
                 placeholder,
                 value: text,
                 oninput: move |event| onchange.call(event.value()),
+                onkeydown: move |event| {
+                    // Enter submits the form, as it does in a field that can have only one line.
+                    if is_one_line && event.key() == Key::Enter && event.modifiers().is_empty() && !event.is_composing()
+                    {
+                        event.prevent_default();
+                        if let Some(button) = dom::find(&format!("button[type=submit][form={FORM}]")) {
+                            button.click();
+                        }
+                    }
+                },
             }
         };
     }
@@ -286,6 +310,16 @@ fn Input(
             oninput: move |event| onchange.call(event.value()),
         }
     }
+}
+
+/// Returns the id of the field of a column.
+pub(super) fn field_id(index: usize) -> String {
+    format!("row-field-{index}")
+}
+
+/// Returns whether a text needs a field with several lines.
+fn has_several_lines(text: &str) -> bool {
+    text.len() > MAX_LINE_BYTES || text.contains('\n')
 }
 
 /// Returns whether the database always sets the value itself.

@@ -4,12 +4,12 @@ use dioxus::prelude::*;
 
 use super::{
     FORM, NewValues, draft_name, field_problems,
-    fields::{FieldValue, RowFields},
+    fields::{FieldValue, RowFields, field_id},
     first_field::first_to_fill,
     insert::{Inserted, insert},
 };
 use crate::{
-    address, draft,
+    address, dom, draft,
     pages::tables::{
         focus::focus_grid,
         rows::{View, data::RowKey},
@@ -25,6 +25,13 @@ struct Problem {
     columns: Vec<String>,
     /// An existing row with the same values, which the request may have created.
     found: Option<RowKey>,
+}
+
+/// What the form does after it has created a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Close,
+    AddAnother,
 }
 
 impl Problem {
@@ -52,9 +59,10 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
     let values: Vec<FieldValue> = detail.columns.iter().map(value).collect();
     let problems: Vec<(String, String)> =
         problem.read().iter().flat_map(|problem| field_problems(&problem.columns, &problem.message)).collect();
+    let focused = first_to_fill(&detail.columns);
     let create = {
         let name = name.clone();
-        move || {
+        move |then: Then| {
             if busy() {
                 return;
             }
@@ -65,11 +73,21 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                 let values = typed.peek().clone();
                 match insert(view, &values, move || checking.set(true)).await {
                     Inserted::Yes => {
-                        draft::forget(&name);
                         messages::show("Row created");
                         view.refresh();
-                        close();
-                        focus_grid(&view.table.peek(), false);
+                        match then {
+                            Then::Close => {
+                                draft::forget(&name);
+                                close();
+                                focus_grid(&view.table.peek(), false);
+                            }
+                            Then::AddAnother => {
+                                typed.set(NewValues::new());
+                                if let Some(focused) = focused {
+                                    dom::focus(&format!("#{}", field_id(focused)));
+                                }
+                            }
+                        }
                     }
                     Inserted::No { message, columns } => problem.set(Some(Problem { message, columns, found: None })),
                     Inserted::Perhaps(found) => {
@@ -83,7 +101,7 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
             });
         }
     };
-    let focused = first_to_fill(&detail.columns);
+    let create_and_add = create.clone();
     rsx! {
         Sheet {
             title: "New row in {view.table}",
@@ -91,6 +109,13 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
             footer: rsx! {
                 button {
                     class: "btn btn-primary", r#type: "submit", form: FORM, "aria-disabled": busy(), "Create row"
+                }
+                button {
+                    class: "btn",
+                    r#type: "button",
+                    "data-act": "true",
+                    onclick: move |_| create_and_add(Then::AddAnother),
+                    "Create and add another"
                 }
                 button {
                     class: "btn btn-ghost",
@@ -114,7 +139,7 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                 class: "stack",
                 onsubmit: move |event| {
                     event.prevent_default();
-                    create();
+                    create(Then::Close);
                 },
                 if let Some(problem) = problem() {
                     ProblemOfNewRow { view, problem }

@@ -40,7 +40,7 @@ pub(super) fn ReferenceField(
     onchange: EventHandler<String>,
 ) -> Element {
     let mut is_open = use_signal(|| false);
-    // The text to search for. It is empty until the owner types, so that opening the field shows the first rows.
+    // The text to search for. It is empty until the owner types, so that opening the list shows the first rows.
     let mut query = use_signal(String::new);
     let mut at = use_signal(|| None::<usize>);
     let detail = use_remote::<TableDetail>({
@@ -120,8 +120,12 @@ pub(super) fn ReferenceField(
                 autocomplete: "off",
                 placeholder,
                 value: "{text}",
-                onfocus: move |_| is_open.set(true),
-                onblur: move |_| is_open.set(false),
+                // The focus alone does not open the list, because it would cover the next fields.
+                onclick: move |_| is_open.set(true),
+                onblur: move |_| {
+                    is_open.set(false);
+                    query.set(String::new());
+                },
                 oninput: move |event| {
                     query.set(event.value());
                     at.set(None);

@@ -1,0 +1,54 @@
+// Suggestions of the editor Monaco while the owner types.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cell, openMonaco, text } from "./sql-support.mjs";
+import { button, createProject, eventually, shown } from "./support.mjs";
+
+const SCHEMA = [
+  "create table authors (id int8 primary key, name text)",
+  "insert into authors select n, 'author ' || n from generate_series(1, 40) n",
+];
+
+const suggestions = (page) => page.locator(".suggest-widget");
+const suggestion = (page, name) => suggestions(page).getByText(name, { exact: true }).first();
+
+async function openEmpty(t) {
+  const page = await openMonaco(t, (await createProject("completion", SCHEMA)).id);
+  await button(page, "New query").click();
+  await text(page).focus();
+  return page;
+}
+
+test("suggestions show their text", async (t) => {
+  const page = await openEmpty(t);
+  await page.keyboard.type("select * from auth");
+  await shown(suggestion(page, "authors"));
+  // Text that is clipped or covered is not at its own position.
+  const isVisible = (element) => {
+    const { left, top, width, height } = element.getBoundingClientRect();
+    return element.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+  };
+  await eventually(() => suggestion(page, "authors").evaluate(isVisible), "the text of the first suggestion");
+});
+
+test("Enter after an alias starts a line, and no table is suggested there", async (t) => {
+  const page = await openEmpty(t);
+  await page.keyboard.type("select a.name from authors a");
+  await shown(suggestion(page, "and"));
+  assert.equal(await suggestion(page, "authors").count(), 0);
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("where a.id = 7");
+  await page.keyboard.press("Control+Enter");
+  await shown(cell(page, "author 7"));
+});
+
+test("Tab accepts a suggestion", async (t) => {
+  const page = await openEmpty(t);
+  await page.keyboard.type("select name from auth");
+  await shown(suggestions(page).locator(".monaco-list-row.focused").getByText("authors", { exact: true }));
+  await page.keyboard.press("Tab");
+  await page.keyboard.type(" where id = 9");
+  await page.keyboard.press("Control+Enter");
+  await shown(cell(page, "author 9"));
+});
