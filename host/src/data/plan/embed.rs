@@ -250,6 +250,9 @@ fn find_relation<'p>(
                     target.name,
                     shortened(hint)
                 ),
+                _ if to_itself => {
+                    format!("`{}` refers to itself, so its rows can be embedded in two directions.", target.name)
+                }
                 _ => format!("`{}` and `{}` are related by more than one foreign key.", parent.name, target.name),
             };
             Err(ApiError::new(Code::UnknownRelation, message)

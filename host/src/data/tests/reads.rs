@@ -323,6 +323,7 @@ fn errors_name_the_invalid_part() {
         "select=authors(name)",
         "unknown_relation: `books` and `authors` are related by more than one foreign key",
     );
+    check("authors", "select=authors(id)", "`authors` refers to itself, so its rows can be embedded in two directions");
     check("books", "select=authors!nothing(name)", "has the name or column `nothing`");
     check(
         "books",
