@@ -243,7 +243,7 @@ pub enum Test<'p> {
     Is(IsValue),
     /// The column still has this value, which was read before.
     Unchanged(CellValue),
-    /// `column @@ websearch_to_tsquery($n)`
+    /// `column @@ websearch_to_tsquery($n)`, or `to_tsvector(column) @@ …` for a text column
     Search {
         text: Arc<str>,
     },

@@ -5,10 +5,11 @@ use tokio_postgres::error::SqlState;
 use super::stderr::{is_disconnection, safe_message};
 use crate::db::{DbError, connect::LoginError};
 
-/// Postgres's message if `pg_dump` waits too long for the lock of a table. `pg_dump` limits only this statement.
+/// Postgres's message if `pg_dump` waits too long for the lock of a table. `pg_dump` limits the time of no statement
+/// except `LOCK TABLE`.
 const LOCK_TIMEOUT: &str = "canceling statement due to statement timeout";
 
-/// An error of a dump. The bytes that were read are then not a complete archive.
+/// An error of a dump. The bytes that were read are then not a complete dump.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
     /// The database doesn't exist, for example because its project was deleted.
@@ -30,7 +31,7 @@ pub enum DumpError {
     /// `pg_dump` failed. Contains its message without addresses and statements.
     #[error("pg_dump failed: {0}")]
     Failed(String),
-    /// The archive was not read completely, or the process is shutting down.
+    /// The dump was not read completely, or the process is shutting down.
     #[error("the dump was stopped before its end")]
     Abandoned,
     /// `pg_dump` could not be started, or can't run with this configuration.
