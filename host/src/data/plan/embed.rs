@@ -26,7 +26,7 @@ pub(super) struct Embeds<'e, 'p> {
     pub(super) path: String,
     /// Filters on columns of embedded tables.
     pub(super) filters: Vec<ScopedFilter<'p>>,
-    /// The paths of all arrays so far.
+    /// The paths of the embedded arrays that the request's plan contains so far.
     pub(super) lists: &'e mut Vec<String>,
 }
 
@@ -201,7 +201,8 @@ fn join_columns<'p>(parent: &'p Table, target: &'p Table, relation: Relation<'p>
         .collect())
 }
 
-/// Returns the foreign key between the two tables that matches the hint.
+/// Returns the foreign key between the two tables that matches the hint. Without a hint, every foreign key matches.
+/// Fails unless exactly one matches; the error lists the possible hints.
 ///
 /// A hint is the name of a referring column or of the constraint. If a table refers to itself, the column stands for
 /// the referenced row, and the constraint for the referring rows.

@@ -123,8 +123,8 @@ impl<'p> Output<'p> {
     }
 }
 
-/// The form in which a result contains a value that may have to be cut. It is a string: `=` and the whole value, or the
-/// size of the whole value in bytes, `:` and the beginning of the value.
+/// The form in which a result contains a value that may have to be cut. It is a string: `=` and the text of the value,
+/// or the size of the whole text in bytes, `:` and the beginning of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CutForm {
     /// A string.

@@ -18,6 +18,7 @@ const MIN_DURATIONS: usize = 3;
 pub struct JobConcern {
     pub kind: JobConcernKind,
     pub job: Job,
+    /// Time of the first of these failures or skipped runs. `None` if there are none.
     pub since: Option<DateTime<Utc>>,
     /// Number of occurrences. For [`JobConcernKind::Behind`], the number of skipped runs, which may be 0.
     pub count: i64,
