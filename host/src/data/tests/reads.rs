@@ -310,6 +310,7 @@ fn errors_name_the_invalid_part() {
     check("books", "is.title=true", "only supports the value null");
     check("books", "after=x", "`after` requires an `order` that contains a unique key of `books`. Unique keys: (id).");
     check("books", "after=x&order=code", "`after` requires an `order`");
+    check("streets", "after=x&order=id", "`after` can't be used: `streets` has no unique key");
     check("books", "after=x&order=id", "invalid_cursor");
     check("books", "after=x&order=id&offset=1", "can't be used together");
     check("authors", &format!("order=id&after={}", cursor("authors", "id", &[None])), "invalid_cursor");

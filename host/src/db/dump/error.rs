@@ -101,15 +101,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lost_connection_and_locked_table_can_be_retried() {
+    fn dump_can_be_retried_after_a_lost_connection_or_a_locked_table() {
         let lost = "pg_dump: error: Dumping the contents of table \"t\" failed: PQgetCopyData() failed.\n\
             pg_dump: detail: Error message from server: server closed the connection unexpectedly\n\
             pg_dump: detail: Command was: COPY public.t (x) TO stdout;\n";
-        assert!(matches!(DumpError::from_program(lost), DumpError::Unreachable(_)));
+        let error = DumpError::from_program(lost);
+        assert!(matches!(error, DumpError::Unreachable(_)) && error.is_retryable(), "{error:?}");
         let locked = "pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\n\
             pg_dump: detail: Query was: LOCK TABLE public.t IN ACCESS SHARE MODE\n";
-        assert!(matches!(DumpError::from_program(locked), DumpError::Locked));
+        let error = DumpError::from_program(locked);
+        assert!(matches!(error, DumpError::Locked) && error.is_retryable(), "{error:?}");
         let refused = "pg_dump: error: query failed: ERROR:  permission denied for table t\n";
-        assert!(matches!(DumpError::from_program(refused), DumpError::Failed(_)));
+        let error = DumpError::from_program(refused);
+        assert!(matches!(error, DumpError::Failed(_)) && !error.is_retryable(), "{error:?}");
     }
 }
