@@ -20,8 +20,8 @@ pub struct Schema {
     /// Schemas that contain the type of a visible column, but on which the role has no USAGE, so that SQL can't name
     /// the type.
     pub unusable_schemas: Vec<String>,
-    /// Whether schema `public`, or a table of its owner in it, has no privileges at all. Those that a project gets when
-    /// it is created disappear with the schema. A table that is moved to the schema from another one never had any.
+    /// Whether schema `public`, or a table of its owner in it, has no privileges at all. The privileges that a project
+    /// gets when it is created disappear with the schema. A table that is moved to `public` never had any.
     pub lacks_privileges: bool,
 }
 
