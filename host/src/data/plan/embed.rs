@@ -267,9 +267,10 @@ fn find_relation<'p>(
 fn unambiguous_item(parent: &Table, target: &Table, relation: &Relation<'_>, relations: &[Relation<'_>]) -> String {
     let to_itself = parent.name == target.name;
     let has_own_column = |key: &ForeignKey| {
+        let name = &parent.columns[key.columns[0]].name;
         let has_column = |other: &&Relation<'_>| match other {
             Relation::Forward(other) => other.columns.contains(&key.columns[0]),
-            Relation::Backward(_) => false,
+            Relation::Backward(other) => other.columns.iter().any(|position| target.columns[*position].name == *name),
         };
         key.columns.len() == 1 && relations.iter().filter(has_column).count() == 1
     };

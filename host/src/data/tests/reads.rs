@@ -347,4 +347,12 @@ fn ambiguous_embed_lists_the_choices() {
         choices("authors", "select=authors(id)"),
         "Use one of authors!boss_id(…), authors!authors_boss_id_fkey(…)."
     );
+    // Both tables refer to the other one with a column of the same name.
+    assert_eq!(
+        choices("lefts", "select=rights(id)"),
+        "Use one of rights!lefts_pair_id_fkey(…), rights!rights_pair_id_fkey(…)."
+    );
+    for constraint in ["lefts_pair_id_fkey", "rights_pair_id_fkey"] {
+        read("lefts", &format!("select=rights!{constraint}(id)")).unwrap();
+    }
 }
