@@ -75,7 +75,8 @@ pub(super) struct Page {
     /// A bit for each embedded array that was cut. Its position is that of the array in [`ReadPlan::lists`].
     pub(super) cut: u64,
     pub(super) next_cursor: Option<String>,
-    /// With `max_cell_bytes`, a JSON array of the values that were cut: `[[row,"member",bytes],…]`.
+    /// With `max_cell_bytes`, a JSON array of the values that were cut: `[[row,"member",bytes],…]`. Rows are counted
+    /// from 0, and `bytes` is the size of the whole value.
     pub(super) cut_values: Option<String>,
 }
 

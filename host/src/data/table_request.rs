@@ -90,7 +90,7 @@ impl TableRequest<AdminProject> {
 
 /// A caller that reads or writes rows on a surface.
 pub(crate) trait RowsCaller {
-    /// Returns the project and the role that the caller's statements run as.
+    /// Returns the project, and the role and the claims that the caller's statements run with.
     fn identity(&self) -> Identity<'_>;
 }
 

@@ -15,8 +15,8 @@ use super::{
 
 /// Returns the error for a violated constraint. `message` names the kind of constraint.
 ///
-/// The constraint's name often contains the names of its table and columns. So only the owner learns the name of a
-/// constraint whose table the caller can't access.
+/// The constraint's name often contains the names of its table and columns. So a caller without the secret key does not
+/// learn the name of a constraint whose table it can't access.
 pub(super) fn constraint_violation(
     error: &PostgresError,
     context: &StatementContext<'_>,

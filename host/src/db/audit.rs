@@ -81,7 +81,8 @@ pub struct Intent {
     id: Uuid,
 }
 
-/// IDs of the entries whose change this process is making. These entries are not listed yet.
+/// IDs of the entries whose change this process is making. This process does not list them yet. Other processes list
+/// them with an unknown outcome.
 static IN_PROGRESS: Mutex<BTreeSet<Uuid>> = Mutex::new(BTreeSet::new());
 
 /// Returns the ids of the entries whose change this process is making.

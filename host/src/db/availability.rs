@@ -90,7 +90,7 @@ impl Availability {
         }
     }
 
-    /// Returns once the server does not respond.
+    /// Returns once the server does not respond. Never returns after [`Self::stop`], unless the server was down then.
     pub(super) async fn wait_until_down(&self) {
         let mut down = self.down.clone();
         if down.wait_for(|down| *down).await.is_err() {

@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Row, types::ToSql};
 use super::{DbError, DbRole, ProjectPools, Statement, TextParam, failure::as_unreachable};
 use crate::error::ApiResult;
 
-/// Returns the statements that follow one which returned this row first.
+/// A function that returns the statements to run after another one. Receives the first row that the other one returned.
 pub type FollowUps<'a> = &'a (dyn Fn(&Row) -> ApiResult<Vec<Statement>> + Send + Sync);
 
 impl ProjectPools {

@@ -31,8 +31,8 @@ impl ProjectPools {
         self.log_in(project, role, driver).await
     }
 
-    /// Logs in. Retries once if the login is refused, after a reset of the role's password, or if the database does not
-    /// exist.
+    /// Logs in. If the database does not exist, tries once more. If the login is refused, resets the role's password
+    /// and tries once more.
     async fn log_in(
         &self,
         project: &str,

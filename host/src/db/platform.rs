@@ -43,7 +43,8 @@ pub fn connect_for_plugins(url: &str, max: u32) -> Result<PgPool, sqlx::Error> {
         .connect_lazy_with(options))
 }
 
-/// Runs a query, and retries it once if its connection was lost, for example while the connection was idle.
+/// Runs a query, and retries it once if its connection was lost, for example while the connection was idle. Postgres
+/// may have run the first attempt too, so running the query twice must do no harm.
 ///
 /// # Errors
 /// Returns the error of the last attempt.

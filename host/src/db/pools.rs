@@ -24,8 +24,8 @@ use super::{
 
 pub use super::pool::LookupKey;
 
-/// Maximum time of each wait for a connection, after which a request fails with 503: until another request has opened
-/// one, until one of the connections for one statement at a time is free, and until the budget allows another one.
+/// Maximum time of each wait for a connection, after which a request fails with 503. A request may wait until another
+/// one has opened a shared connection, until it may use a connection alone, and until the budget allows a new one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time without use after which the connections of a pool are closed.
 const IDLE_TIMEOUT_MS: u64 = 60_000;
@@ -226,8 +226,8 @@ impl ProjectPools {
         Ok(ExclusiveClient::new(client, notices, self.inner.server.clone()))
     }
 
-    /// Closes the connections to a project. Call this function when the project is deleted, or when its database or
-    /// roles change.
+    /// Closes the pooled connections to a project; statements in flight complete first. Does not close those of
+    /// [`Self::exclusive`]. Call this function when the project is deleted, or when its database or roles change.
     pub fn close(&self, project: &str) {
         if let Some((_, pools)) = self.inner.pools.remove(project) {
             pools.iter().for_each(Pool::close);

@@ -44,6 +44,7 @@ impl EgressRequest {
     }
 }
 
+/// A header of a request.
 #[derive(Debug, Clone)]
 pub struct EgressHeader {
     pub name: String,
@@ -61,6 +62,7 @@ impl EgressHeader {
     }
 }
 
+/// The value of a header; `Debug` hides a secret.
 #[derive(Debug, Clone)]
 pub enum HeaderText {
     Plain(String),

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn private_files_have_mode_0600_and_are_replaced_atomically() {
+    fn private_files_have_mode_0600_and_are_replaced_without_leftovers() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("secret");
         write_private(&path, b"one").unwrap();

@@ -18,8 +18,8 @@ pub enum EmbeddedError {
     #[error("{} can't be used ({cause}): {remedy}.", path.display())]
     Path { path: PathBuf, cause: std::io::Error, remedy: &'static str },
     #[error(
-        "Postgres must run as the user `{user}`, who can't access the folder {}: set ATLASHUB_DATA_DIR to a folder \
-         that every user can access, for example /var/lib/atlashub, or run `chmod o+x {}`.",
+        "Postgres must run as the user `{user}`, who can't access the folder {}: run `chmod o+x {}`, or use another \
+         folder: ATLASHUB_DATA_DIR sets that of the data, ATLASHUB_POSTGRES_BIN_DIR that of Postgres's programs.",
         folder.display(),
         folder.display()
     )]

@@ -40,7 +40,7 @@ codes! {
     UnknownColumn "unknown_column" 400 "The table has no such column; the message lists the existing ones.";
     UnknownOperator "unknown_operator" 400 "The operator is unknown; the message lists the supported ones.";
     UnknownRelation "unknown_relation" 400 "No foreign key, or more than one, leads to the table to embed.";
-    FilterRequired "filter_required" 400 "An update or delete needs at least one filter.";
+    FilterRequired "filter_required" 400 "An update, a delete or the read of one value needs at least one filter.";
     MaxAffectedExceeded "max_affected_exceeded" 400 "More rows matched than `maxAffected` allows; nothing was changed.";
     InvalidCursor "invalid_cursor" 400 "The cursor does not belong to this list.";
     InvalidPath "invalid_path" 400 "The path of an object is not allowed; the message says why.";

@@ -38,7 +38,7 @@ pub(super) async fn observe_runs(pool: &PgPool, ended_within: f64) -> Result<Vec
 }
 
 // Columns that change without being of interest are left out: a job's next fire time, a channel's lock, the time of a
-// node's last report. A restore whose process was killed has ended, as `backups` shows it.
+// node's last report. A restore whose process was killed counts as ended, as in the list of restores.
 macro_rules! rest {
     () => {
         "SELECT 'job' AS kind, id::text AS id, project_id,

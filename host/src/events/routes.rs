@@ -37,7 +37,8 @@ pub(crate) struct EventsQuery {
 ///
 /// The stream begins with an event `system`. With the state `started`, the client must read all its data again. With
 /// `resumed`, nothing was missed since the event in `Last-Event-ID`. `started` can also come later, if there were too
-/// many changes to list.
+/// many changes to list. The stream ends after ten minutes, and after `stopping`, when the node stops. Then connect
+/// again.
 ///
 /// For the runs in `log`, the stream also contains their existing and new lines, as events `log` with `runId` and the
 /// line, and after the last line an event `logEnd` with `runId` and the run. The id of each event contains the

@@ -26,7 +26,7 @@ pub(super) struct Embeds<'e, 'p> {
     pub(super) path: String,
     /// Filters on columns of embedded tables.
     pub(super) filters: Vec<ScopedFilter<'p>>,
-    /// The paths of all arrays so far.
+    /// The paths of the embedded arrays that the request's plan contains so far.
     pub(super) lists: &'e mut Vec<String>,
 }
 
@@ -201,7 +201,8 @@ fn join_columns<'p>(parent: &'p Table, target: &'p Table, relation: Relation<'p>
         .collect())
 }
 
-/// Returns the foreign key between the two tables that matches the hint.
+/// Returns the foreign key between the two tables that matches the hint. Without a hint, every foreign key matches.
+/// Fails unless exactly one matches; the error lists the possible hints.
 ///
 /// A hint is the name of a referring column or of the constraint. If a table refers to itself, the column stands for
 /// the referenced row, and the constraint for the referring rows.
@@ -250,6 +251,9 @@ fn find_relation<'p>(
                     target.name,
                     shortened(hint)
                 ),
+                _ if to_itself => {
+                    format!("`{}` refers to itself, so its rows can be embedded in two directions.", target.name)
+                }
                 _ => format!("`{}` and `{}` are related by more than one foreign key.", parent.name, target.name),
             };
             Err(ApiError::new(Code::UnknownRelation, message)
@@ -263,9 +267,10 @@ fn find_relation<'p>(
 fn unambiguous_item(parent: &Table, target: &Table, relation: &Relation<'_>, relations: &[Relation<'_>]) -> String {
     let to_itself = parent.name == target.name;
     let has_own_column = |key: &ForeignKey| {
+        let name = &parent.columns[key.columns[0]].name;
         let has_column = |other: &&Relation<'_>| match other {
             Relation::Forward(other) => other.columns.contains(&key.columns[0]),
-            Relation::Backward(_) => false,
+            Relation::Backward(other) => other.columns.iter().any(|position| target.columns[*position].name == *name),
         };
         key.columns.len() == 1 && relations.iter().filter(has_column).count() == 1
     };

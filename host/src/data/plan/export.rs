@@ -29,8 +29,8 @@ pub fn plan_export<'p>(schema: &'p Schema, table_name: &str, request: &'p Export
     if !table.can_select && !table.columns.iter().any(|column| column.can_select) {
         return Err(forbidden(table, "read"));
     }
-    // An export without a selection contains all columns of the table. An export with a filter or an order must not
-    // silently lack some of them.
+    // Without `select`, an export contains all columns of the table. An export that is planned here, because it has a
+    // filter or an order, must not silently lack the columns that the role can't read.
     if let [SelectItem::All] = request.select.as_slice()
         && let Some(column) = table.columns.iter().find(|column| !column.can_select)
     {

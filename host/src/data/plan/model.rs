@@ -123,8 +123,8 @@ impl<'p> Output<'p> {
     }
 }
 
-/// The form in which a result contains a value that may have to be cut. It is a string: `=` and the whole value, or the
-/// size of the whole value in bytes, `:` and the beginning of the value.
+/// The form in which a result contains a value that may have to be cut. It is a string: `=` and the text of the value,
+/// or the size of the whole text in bytes, `:` and the beginning of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CutForm {
     /// A string.
@@ -243,7 +243,7 @@ pub enum Test<'p> {
     Is(IsValue),
     /// The column still has this value, which was read before.
     Unchanged(CellValue),
-    /// `column @@ websearch_to_tsquery($n)`
+    /// `column @@ websearch_to_tsquery($n)`, or `to_tsvector(column) @@ …` for a text column
     Search {
         text: Arc<str>,
     },

@@ -179,6 +179,10 @@ fn order_without_unique_key(table: &Table) -> ApiError {
         .map(|key| format!("({})", table.column_names(&key.columns).join(", ")))
         .collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    if keys.is_empty() {
+        let message = format!("`after` can't be used: `{}` has no unique key that an `order` can contain.", table.name);
+        return ApiError::invalid(message).with_hint("Use `offset`.");
+    }
     ApiError::invalid(format!(
         "`after` requires an `order` that contains a unique key of `{}`. Unique keys: {}.",
         table.name,

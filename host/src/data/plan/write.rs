@@ -54,7 +54,7 @@ pub(super) fn cell_value(column: ColumnRef<'_>, value: &RawValue) -> ApiResult<C
     })
 }
 
-/// Returns a column that can be set, and its position.
+/// Returns a column whose values are not generated, and its position, regardless of the role's privileges.
 pub(super) fn writable_column<'p>(table: &'p Table, name: &str) -> ApiResult<(usize, ColumnRef<'p>)> {
     let (position, column) = column(table, name)?;
     let reason = match column.generated {

@@ -33,8 +33,8 @@ const HEAVY_INSERT_ROWS: usize = 100;
 pub enum ResultShape {
     /// One row for each row written: its JSON object, or a number if no rows are returned.
     RowPerWrite,
-    /// One row. It has two columns for each group of rows: a JSON array (null if empty, or if no rows are returned) and
-    /// the number of rows written.
+    /// One row. It begins with two columns for each group of rows: a JSON array (null if empty, or if no rows are
+    /// returned) and the number of rows written.
     ArrayPerGroup,
 }
 

@@ -219,7 +219,11 @@ fn key_conditions(key: &Row<'_>, index: usize) -> ApiResult<Vec<Condition>> {
             let text = text.ok_or_else(|| {
                 ApiError::new(
                     Code::InvalidValue,
-                    format!("changes[{index}].key: the value of `{}` can't identify a row.", shortened(column)),
+                    format!(
+                        "changes[{index}].key: the value of `{}` can't identify a row. Send a string without NUL \
+                         characters, a number or a boolean.",
+                        shortened(column)
+                    ),
                 )
             })?;
             Ok(Condition::Filter(Filter {

@@ -167,11 +167,12 @@ fn unknown_parameter(key: &str, supported: &[&str], filters: Filters) -> ApiErro
         names => ApiError::invalid(format!("Unknown parameter `{key}`. Supported: {}{and_filters}.", names.join(", "))),
     };
     match filters {
-        Filters::Allowed | Filters::WithEmbeds => error.with_hint(format!(
+        // A reserved parameter is no misspelt filter.
+        Filters::Allowed | Filters::WithEmbeds if !RESERVED.contains(&&*key) => error.with_hint(format!(
             "Write a filter as operator.column=value, for example `eq.{key}=…`, and alternatives as \
              or=(eq.a:1,gt.b:2)."
         )),
-        Filters::NotAllowed => error,
+        Filters::Allowed | Filters::WithEmbeds | Filters::NotAllowed => error,
     }
 }
 
@@ -213,6 +214,12 @@ mod tests {
         let supported = "limit, select, or, and, not.or, not.and and filters";
         check("maxAffected=1", &format!("Unknown parameter `maxAffected`. Supported: {supported}."));
         check("price=eq.10", "Unknown parameter `price`");
+        let hint = |query: &str| {
+            let error = QueryParts::parse(query, &["limit"], Filters::Allowed).err().unwrap();
+            error.hint().map(str::to_owned)
+        };
+        assert!(hint("price=eq.10").unwrap().contains("for example `eq.price=…`"));
+        assert_eq!(hint("maxAffected=1"), None);
         let mut parts = QueryParts::parse("&limit=12&select=*&", &["limit", "select"], Filters::NotAllowed).unwrap();
         assert_eq!(parts.take_number("limit").unwrap(), Some(12));
         assert_eq!(parts.take_number("limit").unwrap(), None);

@@ -85,8 +85,8 @@ impl<'a> Scanner<'a> {
         None
     }
 
-    /// Reads an unquoted value inside a list. It ends at a comma or closing bracket outside of the value's own brackets
-    /// and quotes, so that `{a,b}`, `[1,5)` and `("x,y")` stay whole.
+    /// Reads an unquoted value inside a list. It ends at a comma or closing bracket outside of its own brackets, so
+    /// that `{a,b}`, `[1,5)` and `("x,y")` stay whole. Within its brackets, quoted brackets don't count.
     pub(super) fn balanced(&mut self) -> &'a str {
         let rest = self.rest();
         let mut depth = 0_usize;

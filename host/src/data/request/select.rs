@@ -54,7 +54,11 @@ pub(super) fn parse_select(text: &str) -> ApiResult<Vec<SelectItem>> {
     let mut parser = SelectParser { scanner: Scanner::new(text), embeds: 0, item_count: 0, text };
     let items = parser.items(0)?;
     if !parser.scanner.is_done() {
-        return Err(parser.invalid("there is an extra closing parenthesis"));
+        let reason = match parser.scanner.peek() {
+            Some(')') => "there is an extra closing parenthesis",
+            _ => "a comma is missing between two items",
+        };
+        return Err(parser.invalid(reason));
     }
     Ok(items)
 }
@@ -130,7 +134,7 @@ impl SelectParser<'_> {
         }
         let items = self.items(depth + 1)?;
         if !self.scanner.eat(")") {
-            return Err(self.invalid("a closing parenthesis is missing"));
+            return Err(self.invalid("a comma or closing parenthesis is missing"));
         }
         Ok(SelectItem::Embed(Embed { table: name, alias, hint, items, options: EmbedOptions::default() }))
     }
@@ -190,6 +194,10 @@ mod tests {
         check("a:", "a name is missing");
         check("a()", "a name is missing");
         check("a(b", "closing parenthesis is missing");
+        check("a(\"b\"c)", "a comma or closing parenthesis is missing");
+        for text in ["\"a\"b", "*a", "a(b)c", "a:b:c"] {
+            check(text, "a comma is missing between two items");
+        }
         check("a)", "extra closing parenthesis");
         check("\"a", "closing quote");
         check("a!b", "`!` is only allowed between");

@@ -27,7 +27,7 @@ struct Catalogue {
     foreign_keys: Vec<CatalogueForeignKey>,
     /// Schemas that contain types of columns, but on which the role has no `USAGE`.
     unusable_schemas: Vec<String>,
-    /// Whether schema `public`, or a table in it, was created without the privileges of the project's roles.
+    /// Whether schema `public`, or a table of its owner in it, has no privileges at all.
     lacks_privileges: bool,
 }
 

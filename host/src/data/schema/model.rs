@@ -8,7 +8,7 @@ use std::{
 
 use api_types::TableKind;
 
-/// The tables, views, columns and keys on which a role has a privilege.
+/// The tables, views and columns on which a role has a privilege, and the keys over these columns.
 #[derive(Debug, Default)]
 pub struct Schema {
     /// Changes whenever anything in the schema might have changed.
@@ -20,7 +20,8 @@ pub struct Schema {
     /// Schemas that contain the type of a visible column, but on which the role has no USAGE, so that SQL can't name
     /// the type.
     pub unusable_schemas: Vec<String>,
-    /// Whether schema `public`, or a table in it, has none of the privileges that the project's creation grants.
+    /// Whether schema `public`, or a table of its owner in it, has no privileges at all. The privileges that a project
+    /// gets when it is created disappear with the schema. A table that is moved to `public` never had any.
     pub lacks_privileges: bool,
 }
 
@@ -109,7 +110,8 @@ pub struct SqlType(String);
 #[derive(Clone, PartialEq, Eq)]
 pub struct OperatorName(String);
 
-/// Operators of a type outside of `pg_catalog`, which the search path may not contain. Empty for built-in types.
+/// The operators of a type that is not in `pg_catalog`. Their schema may not be on the search path. Empty for built-in
+/// types.
 #[derive(Debug, Clone, Default)]
 pub struct TypeOperators(BTreeMap<String, OperatorName>);
 
@@ -213,7 +215,7 @@ impl Schema {
         self.tables.get(name)
     }
 
-    /// Returns whether a table runs code of the project that did not run any in `previous`.
+    /// Returns whether the reads or the writes of a table run code of the project, but ran none in `previous`.
     pub(super) fn runs_more_code_than(&self, previous: &Self) -> bool {
         previous.tables.values().any(|table| {
             self.table(&table.name).is_some_and(|current| {

@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// Grants the project's roles the privileges on schema `public` that they received when the project was created. Also
-/// grants the secret key's role access to the tables that have no privileges at all. Runs as the project's owner.
-/// Returns whether that succeeded.
+/// grants the secret key's role access to the tables and sequences that have no privileges at all. Runs as the
+/// project's owner. Returns whether that succeeded.
 ///
 /// # Errors
 /// Fails if the database can't be reached. A schema of another owner is not an error.

@@ -75,6 +75,8 @@ const TABLES: &[(&str, char, &[ColumnLine])] = &[
     ("users", 'r', &[("email", 9001, "extensions.citext", "!"), ("country", 25, "text", "!")]),
     ("empty", 'r', &[]),
     ("rooms", 'r', &[("area", 603, "box", "")]),
+    ("lefts", 'r', &[("id", 20, "bigint", "!"), ("pair_id", 20, "bigint", "")]),
+    ("rights", 'r', &[("id", 20, "bigint", "!"), ("pair_id", 20, "bigint", "")]),
 ];
 
 pub(super) fn schema() -> &'static Schema {
@@ -124,6 +126,7 @@ fn build_schema() -> Schema {
             reference("books_author_id_fkey", 1, &[2], 0, &[1]), reference("books_editor_id_fkey", 1, &[3], 0, &[1]),
             reference("authors_boss_id_fkey", 0, &[3], 0, &[1]), reference("streets_city_fkey", 5, &[2, 3], 4, &[1, 2]),
             reference("profiles_author_id_fkey", 6, &[1], 0, &[1]),
+            reference("lefts_pair_id_fkey", 11, &[2], 12, &[1]), reference("rights_pair_id_fkey", 12, &[2], 11, &[1]),
         ],
         "unusableSchemas": [], "lacksPrivileges": false,
     });

@@ -310,6 +310,7 @@ fn errors_name_the_invalid_part() {
     check("books", "is.title=true", "only supports the value null");
     check("books", "after=x", "`after` requires an `order` that contains a unique key of `books`. Unique keys: (id).");
     check("books", "after=x&order=code", "`after` requires an `order`");
+    check("streets", "after=x&order=id", "`after` can't be used: `streets` has no unique key");
     check("books", "after=x&order=id", "invalid_cursor");
     check("books", "after=x&order=id&offset=1", "can't be used together");
     check("authors", &format!("order=id&after={}", cursor("authors", "id", &[None])), "invalid_cursor");
@@ -323,6 +324,7 @@ fn errors_name_the_invalid_part() {
         "select=authors(name)",
         "unknown_relation: `books` and `authors` are related by more than one foreign key",
     );
+    check("authors", "select=authors(id)", "`authors` refers to itself, so its rows can be embedded in two directions");
     check("books", "select=authors!nothing(name)", "has the name or column `nothing`");
     check(
         "books",
@@ -345,4 +347,12 @@ fn ambiguous_embed_lists_the_choices() {
         choices("authors", "select=authors(id)"),
         "Use one of authors!boss_id(…), authors!authors_boss_id_fkey(…)."
     );
+    // Both tables refer to the other one with a column of the same name.
+    assert_eq!(
+        choices("lefts", "select=rights(id)"),
+        "Use one of rights!lefts_pair_id_fkey(…), rights!rights_pair_id_fkey(…)."
+    );
+    for constraint in ["lefts_pair_id_fkey", "rights_pair_id_fkey"] {
+        read("lefts", &format!("select=rights!{constraint}(id)")).unwrap();
+    }
 }

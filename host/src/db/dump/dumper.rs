@@ -57,7 +57,7 @@ pub struct DumpInfo {
     pub server_version: String,
     /// Version of `pg_dump`, for example `15.14`.
     pub dump_version: String,
-    /// Size of the archive.
+    /// Size of the dump.
     pub size_bytes: u64,
     /// Rows of every table in the dumped snapshot, by schema and name.
     pub tables: Vec<TableRows>,
@@ -177,7 +177,7 @@ struct Running {
     child: Child,
     stderr: ChildStderr,
     snapshot: Snapshot,
-    /// Receives the size of the archive once it was read completely.
+    /// Receives the size of the dump once it was read completely.
     drained: oneshot::Receiver<u64>,
     dump_version: String,
     /// Dropped last.

@@ -5,10 +5,11 @@ use tokio_postgres::error::SqlState;
 use super::stderr::{is_disconnection, safe_message};
 use crate::db::{DbError, connect::LoginError};
 
-/// Postgres's message if `pg_dump` waits too long for the lock of a table. `pg_dump` limits only this statement.
+/// Postgres's message if `pg_dump` waits too long for the lock of a table. `pg_dump` limits the time of no statement
+/// except `LOCK TABLE`.
 const LOCK_TIMEOUT: &str = "canceling statement due to statement timeout";
 
-/// An error of a dump. The bytes that were read are then not a complete archive.
+/// An error of a dump. The bytes that were read are then not a complete dump.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
     /// The database doesn't exist, for example because its project was deleted.
@@ -30,7 +31,7 @@ pub enum DumpError {
     /// `pg_dump` failed. Contains its message without addresses and statements.
     #[error("pg_dump failed: {0}")]
     Failed(String),
-    /// The archive was not read completely, or the process is shutting down.
+    /// The dump was not read completely, or the process is shutting down.
     #[error("the dump was stopped before its end")]
     Abandoned,
     /// `pg_dump` could not be started, or can't run with this configuration.
@@ -100,15 +101,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lost_connection_and_locked_table_can_be_retried() {
+    fn dump_can_be_retried_after_a_lost_connection_or_a_locked_table() {
         let lost = "pg_dump: error: Dumping the contents of table \"t\" failed: PQgetCopyData() failed.\n\
             pg_dump: detail: Error message from server: server closed the connection unexpectedly\n\
             pg_dump: detail: Command was: COPY public.t (x) TO stdout;\n";
-        assert!(matches!(DumpError::from_program(lost), DumpError::Unreachable(_)));
+        let error = DumpError::from_program(lost);
+        assert!(matches!(error, DumpError::Unreachable(_)) && error.is_retryable(), "{error:?}");
         let locked = "pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\n\
             pg_dump: detail: Query was: LOCK TABLE public.t IN ACCESS SHARE MODE\n";
-        assert!(matches!(DumpError::from_program(locked), DumpError::Locked));
+        let error = DumpError::from_program(locked);
+        assert!(matches!(error, DumpError::Locked) && error.is_retryable(), "{error:?}");
         let refused = "pg_dump: error: query failed: ERROR:  permission denied for table t\n";
-        assert!(matches!(DumpError::from_program(refused), DumpError::Failed(_)));
+        let error = DumpError::from_program(refused);
+        assert!(matches!(error, DumpError::Failed(_)) && !error.is_retryable(), "{error:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Dumps databases with `pg_dump`.
 //!
-//! [`Dumper::dump`] takes a database's logical name and returns the archive as a stream of bytes, and separately a
+//! [`Dumper::dump`] takes a database's logical name and returns the dump as a stream of bytes, and separately a
 //! [`DumpOutcome`]. The end of the stream doesn't mean success: the bytes are a complete dump only if the outcome is
 //! `Ok`. Rows are counted in the snapshot that is dumped. Dropping the stream or the outcome kills `pg_dump`.
 //!

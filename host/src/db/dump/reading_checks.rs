@@ -88,7 +88,7 @@ impl ReadingCheck {
         format!(
             "A plain pg_restore can't load this backup if a row of {loaded} needs a row of {read}, which it loads \
              later: {constraint} calls the function {function}, which reads {read}. AtlasHub can load it. To fix it, \
-             make the constraint NOT VALID, so that it applies to new rows only: {remedy}"
+             make the constraint NOT VALID, so that it applies to new and changed rows only: {remedy}"
         )
     }
 }

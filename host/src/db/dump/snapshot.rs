@@ -18,7 +18,7 @@ use crate::db::{
 /// is an error.
 const OPTIONS: &str = "-c search_path= -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 \
      -c lock_timeout=30000 -c row_security=off -c max_parallel_workers_per_gather=0 -c jit=off";
-/// Maximum number of attempts. A table may be dropped between being listed and being locked.
+/// Maximum number of attempts to lock the listed tables. A table may be dropped before it is locked.
 const MAX_ATTEMPTS: usize = 5;
 /// Maximum number of tables locked by one statement.
 const TABLES_PER_LOCK: usize = 500;

@@ -16,7 +16,7 @@ const READ_BYTES: usize = 256 * 1024;
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: i32 = 1024 * 1024;
 
-/// The archive as a stream. `pg_dump` waits while the stream is not read. The end of the stream doesn't mean success;
+/// The dump as a stream. `pg_dump` waits while the stream is not read. The end of the stream doesn't mean success;
 /// see [`super::DumpOutcome`].
 pub struct DumpBytes {
     output: ReaderStream<ChildStdout>,

@@ -34,8 +34,8 @@ use tokio::time::timeout;
 
 use super::sharing::{Batch, Entry, Pauses, Queue, QueueHandle, Turn, Waited, Waiter};
 
-/// Number of batches of one shape in flight at which further lookups wait. Two keep the processors of Postgres and
-/// of this process busy; more would only make the batches smaller.
+/// Number of flights (see `sharing`) of one shape at which further lookups wait. Two keep the processors of Postgres
+/// and of this process busy; more would only make the batches smaller.
 const MAX_FLIGHTS: usize = 2;
 
 /// Maximum number of lookups in a batch.
@@ -44,7 +44,7 @@ const MAX_BATCH: usize = 64;
 /// Timeouts of lookups that are sent together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LookupTimeouts {
-    /// Time after which a waiting lookup is sent alone, because the batches in flight seem to be stuck.
+    /// Time after which a waiting lookup is sent alone, because the flights seem to be stuck.
     join: Duration,
     /// Time for which a follower waits, after `join` has passed, until it is sent again, alone.
     shared: Duration,
@@ -67,7 +67,7 @@ pub(super) struct Lookups<K, R> {
 }
 
 struct State<K, R> {
-    /// The queues of the shapes that have batches in flight.
+    /// The queues of the shapes that have flights.
     shapes: HashMap<ShapeName, Queue<ShapeQueue<K, R>>>,
     /// The shapes whose lookups share nothing.
     paused: Pauses<ShapeName>,

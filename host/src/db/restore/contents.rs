@@ -237,6 +237,10 @@ mod tests {
             let list = LIST.replace("proj_abcdefgh\n;     Format", &format!("{name}\n;     Format"));
             assert_eq!(ArchiveContents::parse(&list).unwrap().privileges(), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn list_of_an_archive_in_another_format_is_rejected() {
         assert_eq!(ArchiveContents::parse(&LIST.replace("CUSTOM", "TAR")), None);
     }
 

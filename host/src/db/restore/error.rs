@@ -53,8 +53,8 @@ pub enum RestoreError {
 }
 
 impl RestoreError {
-    /// Returns whether the content of the archive is the reason. Except by [`inspect`](super::Restorer::inspect), the
-    /// archive was then read completely.
+    /// Returns whether the content of the archive is the reason. The archive was then read completely, unless
+    /// [`inspect`](super::Restorer::inspect) returned the error.
     pub fn is_of_content(&self) -> bool {
         matches!(self, Self::Failed(_) | Self::FailedObject { .. })
     }

@@ -78,8 +78,8 @@ impl Restorer {
     ///
     /// # Errors
     /// Returns `NotAnArchive` if the bytes are no archive, `OfPlatform` if they are a dump of a platform database, and
-    /// `NoProgram` if the archive is newer than the programs on this machine. Otherwise, returns the errors of reading
-    /// the archive, of `pg_restore`, and of the connection to Postgres.
+    /// `NoProgram` if the archive or the server is newer than the programs on this machine. Otherwise, returns the
+    /// errors of reading the archive, of `pg_restore`, and of the connection to Postgres.
     pub async fn inspect<A>(&self, archive: Archive<'_, A>) -> Result<ArchiveContents, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,

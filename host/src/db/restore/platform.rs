@@ -66,13 +66,13 @@ impl Restorer {
         self.server.connect("atlashub restore", Some(database)).await
     }
 
-    /// Creates the database `name` with the tables of a platform database, and loads the archive's rows. If a database
-    /// of that name exists, for example from an earlier attempt, it is dropped first. If loading fails, the rest of the
-    /// archive is still read.
+    /// Creates the database `name` with the tables of a platform database, and loads the archive's rows as a temporary
+    /// role with this password. If a database of that name exists, for example from an earlier attempt, it is dropped
+    /// first. If loading fails, the rest of the archive is still read.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::inspect`], `Refused` if Postgres rejects a statement of the platform's role, for
-    /// example one that creates the tables, and `Failed` if the rows can't be loaded.
+    /// Returns the errors of [`Self::inspect`] except `OfPlatform`, `Refused` if Postgres rejects a statement of the
+    /// platform's role, for example one that creates the tables, and `Failed` if the rows can't be loaded.
     pub async fn load_platform<A>(
         &self,
         name: &str,

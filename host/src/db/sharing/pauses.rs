@@ -4,7 +4,7 @@ use std::{hash::Hash, num::NonZeroUsize, time::Instant};
 
 use lru::LruCache;
 
-/// Maximum number of pauses. If there are more, the pause that began first ends.
+/// Maximum number of pauses. If there are more, the one that was begun or extended first ends.
 const MAX_PAUSES: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// The causes of failed batches, each until the end of its pause.

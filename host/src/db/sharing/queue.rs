@@ -100,8 +100,9 @@ impl<H: QueueHandle> Queue<H> {
         self.flights == 0
     }
 
-    /// Decides whether a request is sent now or waits. The flights seem to be stuck if none has begun or ended for
-    /// longer than `join`.
+    /// Decides whether a request is sent now or waits. If no flight has begun or ended for longer than `join`, the
+    /// flights seem to be stuck. A request that would have to wait for them is then sent now, and not counted as a
+    /// flight.
     pub(in crate::db) fn enter(
         &mut self,
         now: Instant,

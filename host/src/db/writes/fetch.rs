@@ -28,7 +28,8 @@ impl From<UnknownOutcome> for DbError {
 
 impl ProjectPools {
     /// Like [`Self::fetch`], for an insert, which must be short: the inserts of the same project and role that wait at
-    /// the same moment share a transaction, unless they are heavy or may run code of the project.
+    /// the same moment share a transaction, unless they are heavy, are not cacheable, may run code of the project, or
+    /// have more than 8 KiB of values.
     ///
     /// # Errors
     /// Returns the errors of [`Self::fetch`]. An error of another statement is never returned.

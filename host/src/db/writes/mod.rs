@@ -137,7 +137,8 @@ pub(super) enum Apart {
 /// The reason why a shared transaction has no results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoResults {
-    /// Nothing was changed. `failed` is `None` if it was none of the writes that failed.
+    /// Nothing was changed. `failed` is the write that failed, or `None` if the reason is another one: the commit, for
+    /// example.
     Undone { failed: Option<FailedWrite> },
     /// The connection was lost, so it is not known whether Postgres committed.
     Unknown,

@@ -138,16 +138,16 @@ fn check(binaries: &Binaries, launcher: &Launcher, cluster: &Path, locale: &str)
             .stderr(Stdio::null())
             .spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
-            // The write fails if the program has ended. Its output then shows why.
+            // The write fails if the program has ended. Then its output lacks the expected text.
             let _ = stdin.write_all(QUERY);
         }
         child.wait_with_output()
     };
     let output =
         run().map_err(EmbeddedError::path(&postgres, "make it executable for all users, or reinstall Postgres"))?;
-    let expected = format!("found = \"{} on {locale} {locale} UTF8\"", binaries.major);
+    let expected = format!("\"{} on {locale} {locale} UTF8\"", binaries.major);
     let shown = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && shown.contains(&expected) {
+    if output.status.success() && shown.contains(&format!("found = {expected}")) {
         return Ok(());
     }
     let found = shown.lines().find_map(|line| line.split_once("found = ")).map_or("nothing", |(_, found)| found);

@@ -18,6 +18,7 @@ const MIN_DURATIONS: usize = 3;
 pub struct JobConcern {
     pub kind: JobConcernKind,
     pub job: Job,
+    /// Time of the first of these failures or skipped runs. `None` if there are none.
     pub since: Option<DateTime<Utc>>,
     /// Number of occurrences. For [`JobConcernKind::Behind`], the number of skipped runs, which may be 0.
     pub count: i64,
@@ -96,6 +97,7 @@ fn concerns_of(job: &Job) -> Vec<JobConcern> {
     if let Some((duration, interval)) = duration_and_interval(job) {
         let skipping = match count {
             0 => String::new(),
+            1 => format!(": 1 of the last {} runs was skipped", recent.len()),
             _ => format!(": {count} of the last {} runs were skipped", recent.len()),
         };
         let message = format!(
@@ -176,7 +178,14 @@ mod tests {
 
     #[test]
     fn message_names_duration_interval_and_skipped_runs() {
-        let concerns = concerns_of(&job(&[("success", Some(50_000)); 3]));
-        assert_eq!(concerns[0].message, "takes 50 s a run, but its schedule fires every 20 s");
+        let check = |skipped: usize, expected: &str| {
+            let mut runs = vec![("success", Some(50_000)); 3];
+            runs.resize(3 + skipped, ("skipped", None));
+            let concerns = concerns_of(&job(&runs));
+            assert_eq!(concerns[0].message, format!("takes 50 s a run, but its schedule fires every 20 s{expected}"));
+        };
+        check(0, "");
+        check(1, ": 1 of the last 4 runs was skipped");
+        check(2, ": 2 of the last 5 runs were skipped");
     }
 }

@@ -160,7 +160,7 @@ pub(super) fn changed_body(given: Option<&RawValue>, stored: &JobRow) -> ApiResu
     }
 }
 
-/// Deletes a job with its history and its queued runs, and cancels its running runs.
+/// Deletes a job with its history and its queued runs, and cancels its running runs. Returns the job's name.
 pub(super) async fn delete_job(jobs: &Jobs, id: Uuid) -> ApiResult<String> {
     for run in run_queries::running_runs(jobs.platform(), id).await? {
         run_queries::cancel_run(jobs.platform(), run).await?;
