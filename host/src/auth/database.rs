@@ -28,7 +28,8 @@ const DEADLOCK_RETRIES: u32 = 3;
 const DEADLOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs statements on schema `auth` of projects, as the role that owns it. Brings the schema up to date before its
-/// first use in this process, and again after a restore, since the restored database has an earlier schema or none.
+/// first use in this process, and again after a restore, since the schema of the restored database may be older or
+/// missing, or the role may lack its privileges.
 #[derive(Clone)]
 pub(super) struct AuthDatabase {
     projects: AuthResources,

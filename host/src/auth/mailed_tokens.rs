@@ -248,7 +248,7 @@ pub(super) async fn use_for_magic_link(
     token: &str,
 ) -> ApiResult<Option<UserRow>> {
     let hash = sha256(token.as_bytes());
-    // Sessions can only end if the address is not verified yet. Other links need no connection of their own.
+    // Sessions can only end if the address is not verified yet. Otherwise, the statement runs on a shared connection.
     let lookup = read(
         "SELECT u.email_verified_at IS NOT NULL AS is_verified
          FROM auth.mailed_tokens t JOIN auth.users u ON u.id = t.user_id

@@ -48,8 +48,8 @@ pub(super) enum Attempt {
     Recover,
     /// Using the token of a mailed link.
     MailedToken,
-    /// Giving a code at the second step of a login, or removing the factor with the password or a recovery code. All
-    /// codes of authenticator apps are also counted, in the project's database.
+    /// Giving a code at the second step of a login, or removing the factor with the password or a recovery code. Every
+    /// code of an authenticator app counts for another limit, in the project's database.
     SecondFactor,
 }
 
@@ -188,7 +188,7 @@ impl AttemptLimits {
         }
     }
 
-    /// Charges an account that became known during the attempt.
+    /// Charges an account, but no address. While the account is above its limit, no address has a turn.
     ///
     /// # Errors
     /// Returns 429 if the account is above its limit.

@@ -38,7 +38,7 @@ const REMOVAL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client {
     pub(super) address: IpAddr,
-    /// Whether the user has signed in from the address before.
+    /// Whether the user has signed in from the address lately (`known`).
     pub(super) is_known: bool,
 }
 

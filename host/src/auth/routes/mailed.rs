@@ -36,7 +36,8 @@ pub(crate) async fn verify_email(
 
 /// Ask for a link to reset a password
 ///
-/// Mails the link if the address has an account. The response is the same if it has none.
+/// Mails the link if the address has an account. The response is the same if it has none, or if no link can be mailed
+/// for the project.
 #[utoipa::path(post, path = "/v1/auth/recover", tag = "auth", request_body = RecoverAccount,
     responses((status = 202, body = RecoveryAccepted),
         (status = 404, body = ErrorBody, description = "`auth_disabled`"), (status = 429, body = ErrorBody)))]
