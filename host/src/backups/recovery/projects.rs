@@ -37,7 +37,7 @@ pub struct RestoredProject {
 /// # Errors
 /// Fails if the backup is not of a project, if the dump or an object is missing, was changed or can't be decrypted, if
 /// the loaded tables differ from the manifest, or if Postgres or the store is unavailable. The database is then not
-/// replaced.
+/// replaced; for the only exception, see [`RecoveryError`].
 pub async fn restore_project(
     backups: &BackupsState,
     state: &ProjectsState,

@@ -1,4 +1,4 @@
-//! Starts the runs of restores and rollbacks that the owner has confirmed.
+//! Starts the runs of restores and rollbacks that the owner has confirmed, and drops the databases that restores keep.
 
 use std::time::Duration;
 
