@@ -149,8 +149,8 @@ impl App {
         }
     }
 
-    /// Ends the background tasks, and closes the connections to the platform database. Only for a process that stops,
-    /// after [`Self::stop_jobs`].
+    /// Ends the background tasks, and closes the pool of the platform database. Only for a process that stops, after
+    /// [`Self::stop_jobs`].
     pub async fn close(&self) {
         self.0.stopping.cancel();
         self.0.projects.pools.availability().stop();

@@ -42,9 +42,10 @@ const SERVER_FACTOR: u32 = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempt {
     SignUp,
+    /// Signing in with a password, or giving the current password to change it.
     LogIn,
     Refresh,
-    /// Asking for a mailed link.
+    /// Asking for a mailed link, or causing one with a sign-up, a login or a new address.
     Recover,
     /// Using the token of a mailed link.
     MailedToken,
@@ -152,7 +153,7 @@ impl AttemptLimits {
     /// Charges an attempt to an address, and to an account if one is given.
     ///
     /// # Errors
-    /// Returns 429 if the address or the account is above its limit.
+    /// Returns 429 if the address is above its limit, or if the account is and the address has no turn.
     pub(super) fn begin(
         &self,
         attempt: Attempt,
