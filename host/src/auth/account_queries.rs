@@ -20,8 +20,8 @@ pub(super) struct NewPassword<'a> {
 }
 
 /// Sets and removes members of a user's data. If a password is given, sets it, ends the user's other sessions, and
-/// makes mailed links that reset the password or confirm a new address invalid. Returns `None` if the session has
-/// ended, or the user is gone or disabled.
+/// invalidates mailed links that reset the password or confirm a new address. Returns `None` if the session has ended,
+/// or the user is gone or disabled.
 ///
 /// Locks the user, the session and the password: while another request is ending the session or changing the password,
 /// waits and checks them again.

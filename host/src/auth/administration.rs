@@ -42,7 +42,7 @@ fn parse(row: &Row) -> ApiResult<ProjectUser> {
 }
 
 /// Returns a page of users, newest first. With a search text, only users whose address contains the text or whose id
-/// equals it.
+/// equals it, regardless of case.
 pub(super) async fn list(state: &AuthState, project: &str, query: &UserQuery) -> ApiResult<Page<ProjectUser>> {
     state.settings.enabled(project).await?;
     let page = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
@@ -182,8 +182,8 @@ pub(super) async fn update(
         return Err(data_too_large());
     }
     if disabled == Some(true) {
-        // The statement ends only the sessions that existed when it began. No session can be opened after its commit,
-        // so this one ends the rest.
+        // The statement ends only the sessions that existed when it began. Once it is committed, no session can be
+        // opened, so the next one ends the rest.
         queries::end_sessions(&state.database, project, &user.to_string(), None, None).await?;
     }
     get(state, project, user).await

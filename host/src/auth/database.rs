@@ -21,7 +21,7 @@ use crate::{
 /// Minimum time between two repairs of a schema. It matters for errors that a repair does not remove.
 const MIN_REPAIR_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often a statement that Postgres ended because of a deadlock runs again.
+/// Maximum number of times that a statement runs again after Postgres ended it because of a deadlock.
 const DEADLOCK_RETRIES: u32 = 3;
 
 /// Pause before a statement runs again after a deadlock.
@@ -63,7 +63,8 @@ impl AuthDatabase {
         Ok(())
     }
 
-    /// Runs a statement and returns its rows.
+    /// Runs a statement and returns its rows. Runs it again after a deadlock and, unless it may have taken effect,
+    /// after a repair of the schema.
     ///
     /// # Errors
     /// Returns the statement's own error, which the caller maps, or the error of preparing the schema.

@@ -241,8 +241,8 @@ pub(super) async fn user_of_unused_token(
     database.rows(project, &statement).await?.first().map(|row| column(row, "id")).transpose()
 }
 
-/// Uses an unused token and inserts its successor. Returns `None` if the token can't be used. Of several exchanges at
-/// the same time, exactly one succeeds.
+/// Uses an unused token and inserts its successor. Returns `None` if the token can't be used. Of several exchanges of a
+/// token at the same time, at most one succeeds.
 pub(super) async fn exchange_token(
     database: &AuthDatabase,
     project: &str,

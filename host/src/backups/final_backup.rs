@@ -37,8 +37,8 @@ impl BackupsState {
         Ok(run)
     }
 
-    /// Deletes the projects whose final backup exists. Keeps the projects whose final backup failed, and records the
-    /// failure.
+    /// Deletes the projects whose final backup exists. Keeps those whose final backup failed or is missing, and records
+    /// the reason. Projects whose run has not ended wait.
     ///
     /// # Errors
     /// Fails if the platform database, the object store or Postgres is unavailable. The call can then be repeated.

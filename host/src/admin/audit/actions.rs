@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-/// Method, path and action of every change. `{}` stands for any path parameter. `GET` requests are never recorded, not
-/// even those that sign a download: they only read.
+/// Method, path and action of every request that is recorded. `{}` stands for any path parameter. `GET` requests are
+/// never recorded, not even those that sign a download: they only read.
 const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/session", "admin.sign_in"),
     ("DELETE", "/admin/v1/session", "admin.sign_out"),

@@ -15,7 +15,7 @@ use crate::http::client_network;
 /// Maximum number of failures per second and address. Nobody can guess a token or a code, so the maximum only limits
 /// the load. It is high enough that a program with an old token gets a clear error for each of its requests.
 const MAX_FAILURES_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
-/// Number of failures that an address may cause at once, if it caused none before.
+/// Number of failures that an address may cause at once, if it caused none lately.
 const FAILURE_BURST: NonZeroU32 = NonZeroU32::new(200).unwrap();
 /// Minimum time that an address must wait after too many failures.
 const MIN_WAIT: Duration = Duration::from_secs(1);

@@ -31,7 +31,8 @@ pub(super) struct Authenticated {
 
 impl AdminIdentity {
     /// Returns the caller of a request. Only the first of these credentials counts: the development token, the
-    /// assertion of Cloudflare Access, the cookie. If it is wrong, the request is refused.
+    /// assertion of Cloudflare Access, the cookie. If it is wrong, the request is refused. An assertion is ignored
+    /// unless Access is configured, and a cookie unless there is a development token.
     ///
     /// # Errors
     /// Returns 401 without a valid credential; `details.signIn` names the method by which the owner signs in. Returns

@@ -4,7 +4,7 @@
 //! at the second step of a login is correct, so that only wrong ones count. Other attempts, such as sign-ups and
 //! changes of a password, are not refunded.
 //!
-//! Nobody can keep another user from logging in. While an account's limit is exceeded, addresses take turns at the
+//! Nobody can lock another user's account. While an account's limit is exceeded, addresses take turns at the
 //! account (`turns`). Other limits, such as that on mails to an account, have no turns. An address from which the user
 //! has signed in lately (`known`) has its turn after five seconds, whatever other addresses do. Any other address has a
 //! turn within a minute while up to 2200 others attack the account. While more attack, lots decide which addresses have
@@ -199,8 +199,8 @@ impl AttemptLimits {
         accounts.charge(&key(project, account), cost, None, Instant::now()).map(drop).map_err(too_many)
     }
 
-    /// Remembers that a user has signed in from an address. From this address, logins to the account are then possible
-    /// whatever other addresses do. `email` is the user's address.
+    /// Remembers that a user has signed in or refreshed a session from an address. From this address, logins to the
+    /// account are then possible whatever other addresses do. `email` is the user's e-mail address.
     pub(super) fn remember(&self, project: &str, email: &str, address: IpAddr) {
         self.0.known.remember(key(project, email), client_network(address));
     }
