@@ -221,7 +221,7 @@ pub struct CreateSession {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Session {
-    /// An e-mail address or the name of an Access service token, `dev-token`, or `session`.
+    /// An e-mail address, the client id of an Access service token, `dev-token`, or `session`.
     pub actor: String,
     /// When the session expires. Null if it does not expire.
     #[serde(deserialize_with = "utc_time::deserialize_option")]

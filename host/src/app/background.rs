@@ -139,7 +139,8 @@ impl App {
     }
 
     /// Closes the streams of logs and events, and stops the scheduler: it starts no new runs, waits up to
-    /// [`RUN_STOP_TIMEOUT`] for running ones, and releases the rest to other nodes.
+    /// [`RUN_STOP_TIMEOUT`] for running ones, and stops the rest. These count as failed, and are tried again if they
+    /// have retries left.
     pub async fn stop_jobs(&self) {
         self.0.jobs.runs().close_log_streams();
         self.0.events.close_streams();
@@ -149,8 +150,8 @@ impl App {
         }
     }
 
-    /// Ends the background tasks, and closes the connections to the platform database. Only for a process that stops,
-    /// after [`Self::stop_jobs`].
+    /// Ends the background tasks, and closes the pool of the platform database. Only for a process that stops, after
+    /// [`Self::stop_jobs`].
     pub async fn close(&self) {
         self.0.stopping.cancel();
         self.0.projects.pools.availability().stop();

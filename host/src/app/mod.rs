@@ -51,7 +51,7 @@ pub struct Services {
     pub previous_master_key: Option<MasterKey>,
     /// Token of the admin surface, if tokens are allowed.
     pub admin_token: Option<Secret>,
-    /// Folder searched for `pg_dump` in addition to the usual ones.
+    /// Folder searched for `pg_dump` and `pg_restore` in addition to the usual ones.
     pub postgres_programs: Option<PathBuf>,
     /// Compiles plugins.
     pub plugin_compiler: Compiler,

@@ -36,7 +36,8 @@ pub async fn check_all_sealed(platform: &PgPool, sealer: &Sealer) -> Result<u64,
     secrets::check_sealed(platform, sealer, &sealed_columns()).await
 }
 
-/// Returns the reason if the sealer opens none of the sealed values. See [`secrets::find_reason_why_none_opens`].
+/// Returns the reason if there are sealed values and the sealer opens none of them. See
+/// [`secrets::find_reason_why_none_opens`].
 ///
 /// # Errors
 /// Fails if the platform database can't be accessed.

@@ -44,7 +44,8 @@ pub(super) async fn current_account(state: &AuthState, caller: &SignedInCaller) 
     account.ok_or_else(session_ended)
 }
 
-/// Changes the signed-in user. A new password ends the user's other sessions.
+/// Changes the signed-in user. A new password ends the user's other sessions. A new address takes effect when its
+/// mailed link is used. Any `email`, even the current one, cancels an earlier change that was not confirmed yet.
 ///
 /// # Errors
 /// Returns 400 for an invalid field, a missing `currentPassword` or a `weak_password`. Returns 401 if the session has
@@ -112,9 +113,9 @@ pub(super) async fn update_current_user(
     .await
 }
 
-/// Mails the link of the token that confirms the new address to that address, and a notice to the current address. If
-/// another user has the new address, mails only a notice to that user, and nobody receives the token. The mails are
-/// prepared in the background, so the response does not reveal whether the address is taken.
+/// Mails the new address the link that confirms it, and the current address a notice. If another user has the new
+/// address, mails only a notice to that user, and nobody receives the token. The mails are prepared in the background,
+/// so the response does not reveal whether the address is taken.
 fn mail_email_change(
     state: &AuthState,
     caller: &SignedInCaller,

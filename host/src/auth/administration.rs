@@ -42,7 +42,7 @@ fn parse(row: &Row) -> ApiResult<ProjectUser> {
 }
 
 /// Returns a page of users, newest first. With a search text, only users whose address contains the text or whose id
-/// equals it.
+/// equals it, regardless of case.
 pub(super) async fn list(state: &AuthState, project: &str, query: &UserQuery) -> ApiResult<Page<ProjectUser>> {
     state.settings.enabled(project).await?;
     let page = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
@@ -131,7 +131,8 @@ pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser
         password_hash: hash.as_deref(),
     };
     let created = queries::insert_user(&state.database, project, &new).await?;
-    Ok(created.ok_or_else(email_taken)?.with_sessions(0))
+    let taken = || email_taken().with_hint("Use another address, or change the existing user.");
+    Ok(created.ok_or_else(taken)?.with_sessions(0))
 }
 
 /// Changes a user. Disabling a user ends all their sessions, makes their mailed links invalid, and cancels logins and
@@ -181,8 +182,8 @@ pub(super) async fn update(
         return Err(data_too_large());
     }
     if disabled == Some(true) {
-        // The statement ends only the sessions that existed when it began. No session can be opened after its commit,
-        // so this one ends the rest.
+        // The statement ends only the sessions that existed when it began. Once it is committed, no session can be
+        // opened, so the next one ends the rest.
         queries::end_sessions(&state.database, project, &user.to_string(), None, None).await?;
     }
     get(state, project, user).await
@@ -218,13 +219,17 @@ pub(super) async fn delete(state: &AuthState, project: &str, user: Uuid) -> ApiR
 fn deletion_error(error: DbError) -> ApiError {
     let Some(refusal) = error.as_db_error() else { return error.into() };
     let code = refusal.code().code().to_owned();
-    if code == "23503" {
+    // Postgres 18 reports violations of the rule `RESTRICT` with the second code.
+    if code == "23503" || code == "23001" {
         let table = match (refusal.schema(), refusal.table()) {
             (Some(schema), Some(table)) => format!("`{schema}.{table}`"),
             _ => "another table".to_owned(),
         };
         return ApiError::new(Code::ForeignKeyViolation, format!("Rows of {table} still refer to the user."))
-            .with_hint("Delete or change these rows, or give the foreign key an `ON DELETE` rule.")
+            .with_hint(
+                "Delete or change these rows, or give the foreign key the rule `ON DELETE CASCADE` or \
+                 `ON DELETE SET NULL`.",
+            )
             .with_cause(error);
     }
     // Violations of constraints, and errors that PL/pgSQL raises.

@@ -21,14 +21,15 @@ use crate::{
 /// Minimum time between two repairs of a schema. It matters for errors that a repair does not remove.
 const MIN_REPAIR_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often a statement that Postgres ended because of a deadlock runs again.
+/// Maximum number of times that a statement runs again after Postgres ended it because of a deadlock.
 const DEADLOCK_RETRIES: u32 = 3;
 
 /// Pause before a statement runs again after a deadlock.
 const DEADLOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs statements on schema `auth` of projects, as the role that owns it. Brings the schema up to date before its
-/// first use in this process, and again after a restore, since the restored database has an earlier schema or none.
+/// first use in this process, and again after a restore, since the schema of the restored database may be older or
+/// missing, or the role may lack its privileges.
 #[derive(Clone)]
 pub(super) struct AuthDatabase {
     projects: AuthResources,
@@ -62,7 +63,8 @@ impl AuthDatabase {
         Ok(())
     }
 
-    /// Runs a statement and returns its rows.
+    /// Runs a statement and returns its rows. Runs it again after a deadlock and, unless it may have taken effect,
+    /// after a repair of the schema.
     ///
     /// # Errors
     /// Returns the statement's own error, which the caller maps, or the error of preparing the schema.

@@ -23,7 +23,7 @@ const COUNT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum time for counting the rows of all foreign keys.
 const COUNTS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Returns a user with sessions and references.
+/// Returns a user with references and the newest 100 sessions that have not expired.
 ///
 /// # Errors
 /// Returns 404 if the user does not exist, and 404 `auth_disabled` if login is off.
@@ -69,7 +69,7 @@ fn parse_session(row: &Row) -> ApiResult<ProjectUserSession> {
 /// Counts the rows that refer to the user, up to 10 000 for each foreign key to `auth.users (id)`. Only foreign keys
 /// with one column are considered, and at most 50. The role `proj_<id>_owner` counts the rows, because
 /// `proj_<id>_auth` has no access to the app's tables. Rows that forced row-level security hides from the owner don't
-/// count. Foreign keys whose rows can't be counted in time are included without a number.
+/// count. If the rows of a foreign key can't be counted, or not in time, `counted` is false and `rows` is 0.
 async fn references(state: &AuthState, project: &str, user: &str) -> ApiResult<Vec<UserReference>> {
     let keys = read(
         "SELECT CASE n.nspname WHEN 'public' THEN c.relname::pg_catalog.text

@@ -14,7 +14,7 @@ pub(super) const ANONYMOUS: &str = "anonymous";
 /// Maximum number of characters that are recorded of an address, which may be any string that a client sent.
 const MAX_EMAIL_CHARS: usize = 254;
 
-/// Returns the entry of a successful event of a user.
+/// Returns the entry of an event, as a success. Without a known user, the actor is [`ANONYMOUS`].
 pub(super) fn event(action: &str, project: &str, user: Option<&str>, client: &ClientFacts) -> NewAuditEntry {
     NewAuditEntry {
         project_id: Some(project.to_owned()),
@@ -25,7 +25,7 @@ pub(super) fn event(action: &str, project: &str, user: Option<&str>, client: &Cl
     }
 }
 
-/// Returns the entry of a successful event of a user, with the user's address.
+/// Returns the entry of a user's event, as a success and with the user's address.
 pub(super) fn user_event(action: &str, project: &str, user: &User, client: &ClientFacts) -> NewAuditEntry {
     with_email(event(action, project, Some(&user.id), client), &user.email)
 }

@@ -1,4 +1,4 @@
-//! Mails links to users.
+//! Mails links and notices to users.
 
 use api_types::ProjectUser;
 

@@ -148,8 +148,9 @@ fn unverified_user(id: &str, email: &EmailAddress, data: &UserData) -> User {
 ///
 /// # Errors
 /// Returns 401 `invalid_credentials` for an unknown user, a disabled one and a wrong password alike. Returns 403
-/// `mfa_required` if the user has a second factor, 403 `email_not_verified` if the project requires a verified address,
-/// 404 `auth_disabled` if login is off, 429 after too many attempts, and 503 if too many passwords are being hashed.
+/// `mfa_required` if the user has a second factor, 403 `email_not_verified` if the project requires a verified address
+/// and the user's is not, 404 `auth_disabled` if login is off, 429 after too many attempts, and 503 if too many
+/// passwords are being hashed.
 pub(super) async fn log_in(
     state: &AuthState,
     caller: &Caller,

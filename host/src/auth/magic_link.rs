@@ -43,7 +43,8 @@ async fn allowed(state: &AuthState, project: &str) -> ApiResult<Arc<StoredAuthSe
         .with_hint("Sign in with a password. The project's owner can allow links with `allowMagicLink`."))
 }
 
-/// Signs in the user to whom the link was mailed, and marks the address as verified.
+/// Signs in the user to whom the link was mailed, and marks the address as verified. If it was not verified before, the
+/// user may lose the password and the sessions; see [`mailed_tokens::use_for_magic_link`].
 ///
 /// # Errors
 /// Returns 401 `invalid_token` if the token is not valid, 403 `magic_link_disabled` if the project does not allow such

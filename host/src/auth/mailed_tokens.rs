@@ -53,7 +53,7 @@ pub(super) fn invalid_token() -> ApiError {
         .with_hint("Each link works once and expires soon. Ask for a new one.")
 }
 
-/// Makes links that confirm a new address of a user invalid.
+/// Invalidates the mailed links that confirm a new address of a user.
 pub(super) async fn cancel_email_change(database: &AuthDatabase, project: &str, user: &str) -> ApiResult<()> {
     database.rows(project, &cancelling_email_change(user)).await.map(drop)
 }
@@ -101,8 +101,8 @@ pub(super) async fn create(
     Ok((!rows.is_empty()).then_some(token))
 }
 
-/// Uses a token that verifies an address, or confirms a new one. Returns the changed user and the token's purpose, or
-/// `None` if the token is not valid.
+/// Uses a token that verifies an address, or confirms a new one, and invalidates the user's other tokens for these
+/// purposes. Returns the changed user and the token's purpose, or `None` if the token is not valid.
 ///
 /// # Errors
 /// Returns 409 `email_taken` if another user has the new address by now.
@@ -200,9 +200,9 @@ pub(super) async fn use_for_guarded_reset(
     database.rows(project, &statement).await?.first().map(UserRow::parse).transpose()
 }
 
-/// Uses a token that resets a password: sets the hash, ends all sessions, and marks the address as verified, because
-/// the holder of the address has opened the link. Returns `None` if the token is not valid, or the user has a second
-/// factor by now.
+/// Uses a token that resets a password: sets the hash, ends all sessions, invalidates the user's other mailed tokens,
+/// and marks the address as verified, because the holder of the address has opened the link. Returns `None` if the
+/// token is not valid, or the user has a second factor by now.
 pub(super) async fn use_for_reset(
     database: &AuthDatabase,
     project: &str,
@@ -252,7 +252,7 @@ pub(super) async fn use_for_magic_link(
     token: &str,
 ) -> ApiResult<Option<UserRow>> {
     let hash = sha256(token.as_bytes());
-    // Sessions can only end if the address is not verified yet. Other links need no connection of their own.
+    // Sessions can only end if the address is not verified yet. Otherwise, the statement runs on a shared connection.
     let lookup = read(
         "SELECT u.email_verified_at IS NOT NULL AS is_verified
          FROM auth.mailed_tokens t JOIN auth.users u ON u.id = t.user_id

@@ -125,7 +125,9 @@ pub(super) async fn insert_user(
 pub(super) struct NewSession<'a> {
     pub id: &'a str,
     pub user: &'a str,
+    /// Hash of the first refresh token.
     pub token_hash: &'a [u8; 32],
+    /// Days after which the session and its token expire, unless the token is exchanged.
     pub days: i32,
     pub proof: &'a SignInProof<'a>,
     pub client: &'a ClientFacts,
@@ -195,9 +197,13 @@ pub(super) async fn insert_session(
 
 /// An exchange of a refresh token.
 pub(super) struct Exchange<'a> {
+    /// Hash of the token to use.
     pub hash: &'a [u8; 32],
+    /// Salt of its successor.
     pub salt: &'a [u8; 32],
+    /// Hash of its successor.
     pub successor: &'a [u8; 32],
+    /// Days after which the session and the successor expire, unless that is exchanged.
     pub days: i32,
 }
 
@@ -235,8 +241,8 @@ pub(super) async fn user_of_unused_token(
     database.rows(project, &statement).await?.first().map(|row| column(row, "id")).transpose()
 }
 
-/// Uses an unused token and inserts its successor. Returns `None` if the token can't be used. Of several exchanges at
-/// the same time, exactly one succeeds.
+/// Uses an unused token and inserts its successor. Returns `None` if the token can't be used. Of several exchanges of a
+/// token at the same time, at most one succeeds.
 pub(super) async fn exchange_token(
     database: &AuthDatabase,
     project: &str,

@@ -22,7 +22,8 @@ use crate::{
     projects::{Caller, StoredAuthSettings},
 };
 
-/// Mails the link that resets a password, if the address has an account.
+/// Mails the link that resets a password, if the address has an account. Does nothing, without an error, if no link can
+/// be mailed for the project.
 ///
 /// # Errors
 /// Returns 404 `auth_disabled` if login is off, and 429 if the client made too many requests.

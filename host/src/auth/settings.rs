@@ -180,7 +180,8 @@ fn check_path(field: &str, path: String) -> ApiResult<String> {
         && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~?=&%".contains(&byte));
     match is_valid {
         true => Ok(path),
-        false => Err(ApiError::invalid(format!("`{field}` must be a path such as `/auth/verify`."))),
+        false => Err(ApiError::invalid(format!("`{field}` must be a path such as `/auth/verify`."))
+            .with_hint("Use one slash at the start, and at most 200 letters, digits and characters of `/-._~?=&%`.")),
     }
 }
 
@@ -193,14 +194,16 @@ fn check_text(kind: &str, text: &MailText) -> ApiResult<()> {
     }
     let html = html.as_deref().unwrap_or_default();
     if text.trim().is_empty() || text.len() > MAX_TEXT_BYTES || html.len() > MAX_TEXT_BYTES {
-        return Err(ApiError::invalid(format!("The text of mail `{kind}` must have 1 to {MAX_TEXT_BYTES} bytes.")));
+        return Err(ApiError::invalid(format!("The text of mail `{kind}` must have 1 to {MAX_TEXT_BYTES} bytes."))
+            .with_hint("The HTML has the same maximum, but may be left out."));
     }
     if text.contains('\0') || html.contains('\0') {
         return Err(ApiError::unstorable_text());
     }
     let needs_link = kind != "emailTaken";
     if needs_link && (!text.contains("{{link}}") || !html.is_empty() && !html.contains("{{link}}")) {
-        return Err(ApiError::invalid(format!("The text of mail `{kind}` does not contain `{{{{link}}}}`.")));
+        return Err(ApiError::invalid(format!("The text of mail `{kind}` does not contain `{{{{link}}}}`."))
+            .with_hint("Add it to the plain text and, if there is one, to the HTML."));
     }
     Ok(())
 }
@@ -265,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lifetimes_that_make_clients_refresh_at_every_call_are_refused() {
+    fn lifetimes_below_two_minutes_are_refused_except_those_for_tests() {
         for (seconds, is_allowed) in
             [(0, false), (1, true), (30, true), (31, false), (119, false), (120, true), (86_400, true), (86_401, false)]
         {

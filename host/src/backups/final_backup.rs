@@ -1,8 +1,8 @@
 //! Deletes projects after their final backup.
 //!
 //! The project's row stores the id of the backup's run. When the run has ended, the node that saw the end deletes the
-//! project. If that node crashes, the sweep of any node deletes it. Both may try at the same time. The project's lock
-//! lets only one proceed.
+//! project, or keeps it if the backup failed. If that node crashes, the sweep of any node does so. Both may try at the
+//! same time. The project's lock lets only one proceed.
 
 use std::collections::HashSet;
 
@@ -37,8 +37,8 @@ impl BackupsState {
         Ok(run)
     }
 
-    /// Deletes the projects whose final backup exists. Keeps the projects whose final backup failed, and records the
-    /// failure.
+    /// Deletes the projects whose final backup exists. Keeps those whose final backup failed or is missing, and records
+    /// the reason. Projects whose run has not ended wait.
     ///
     /// # Errors
     /// Fails if the platform database, the object store or Postgres is unavailable. The call can then be repeated.

@@ -55,7 +55,7 @@ impl Identities {
     }
 
     /// Returns the identity that was given for a run, and deletes it. If none was given, returns the configured
-    /// identity. Returns `None` if the given identity can't be opened with the current master key.
+    /// identity. Returns `None` if no configured master key opens the given identity.
     pub(super) async fn take(&self, run: Uuid) -> Result<Option<AgeIdentity>, sqlx::Error> {
         let sealed: Option<Vec<u8>> =
             sqlx::query_scalar("DELETE FROM run_identities WHERE run_id = $1 RETURNING sealed")
@@ -66,7 +66,7 @@ impl Identities {
         let opened = self.sealer.open(&sealed, &SEALED_IDENTITY.identity(&[&run]));
         let identity = opened.ok().and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
         if identity.is_none() {
-            tracing::warn!(%run, "the age identity of a run can't be opened with the current master key");
+            tracing::warn!(%run, "no configured master key opens the age identity of a run");
         }
         Ok(identity)
     }

@@ -1,13 +1,13 @@
-//! Backups of the platform database and of projects: creates, lists, verifies and removes backups, and signs their
-//! downloads.
+//! Backups of the platform database and of projects: creates, lists, verifies, restores and removes backups, and signs
+//! their downloads.
 //!
 //! A backup consists of two objects in the platform's bucket: a dump, and a manifest that describes it. A backup of a
 //! project can also include the objects of the project (`objects`). The table `backups` is the catalogue of backups.
 //! Missing entries are rebuilt from the manifests, so backups outlive the platform database. The plugin `backup`
 //! creates backups, through `plugins::capabilities`.
 //!
-//! Deliberately absent: dumping and restoring (`db::dump`, `db::restore`), uploading (`object_store`), schedules
-//! (`jobs`), applying retention policies (the plugin), and access with API keys.
+//! Deliberately absent: running `pg_dump` and `pg_restore` (`db::dump`, `db::restore`), uploading (`object_store`),
+//! schedules (`jobs`), applying retention policies (the plugin), and access with API keys.
 //!
 //! Reading order: `manifest`, `stored` (reads the bucket), `queries`, `catalogue` (synchronizes the table with the
 //! bucket), `objects` (the objects of projects in backups), `incomplete` (removes unfinished backups), `create` (starts

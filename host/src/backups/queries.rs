@@ -147,8 +147,8 @@ pub(super) async fn protected_databases(pool: &PgPool) -> Result<Vec<ProtectedRo
     .await
 }
 
-/// Returns the backups that are not missing, newest first. With a target, also excludes backups whose last verification
-/// failed, because the target's retention must not count them.
+/// Returns the backups that are not missing, newest first. With a target, returns only its backups, without those whose
+/// last verification failed, because retention must not count them.
 pub(super) async fn present_backups(pool: &PgPool, target: Option<&str>) -> Result<Vec<BackupRow>> {
     sqlx::query_as(
         "SELECT id, target, title, created_at, size_bytes, sha256, object_key, manifest_key, run_id, verified_at,

@@ -160,8 +160,8 @@ fn removals(jobs: &[&PolicyJob], times: &[DateTime<Utc>]) -> Vec<(usize, DateTim
     removed
 }
 
-/// Returns for each backup the rules of the policy that keep it, as the plugin applies them. Days, weeks and months are
-/// in UTC. Weeks start on Monday.
+/// Returns for each backup the rules of the policy that keep it, as the plugin applies them. Every policy keeps the
+/// newest backup. Days, weeks and months are in UTC. Weeks start on Monday.
 fn rules_that_keep(policy: BackupRetention, times: &[DateTime<Utc>]) -> Vec<Vec<KeptBy>> {
     let mut newest_first: Vec<(usize, DateTime<Utc>)> = times.iter().copied().enumerate().collect();
     newest_first.sort_by_key(|(_, at)| std::cmp::Reverse(*at));

@@ -1,4 +1,4 @@
-//! Handlers for backups: list, create, download, verify and delete.
+//! Handlers for backups: list, get, create, download, verify and delete; and the protection of each database.
 
 use std::time::Duration;
 

@@ -4,8 +4,9 @@
 //! or configuration; 130 after a second signal to `serve`. Results go to stdout, everything else to stderr.
 //!
 //! Each subcommand is one module or folder: `serve`, `migrate`, `doctor`, `healthcheck`, `openapi`, `keys`, `backup`,
-//! `restore`, `plugin`, and `run_postgres` (internal). They share `services` (external or embedded), `logging` and
-//! `error`; `identity` is for encrypted backups; `listen` and `banner` belong to `serve`.
+//! `restore`, `plugin`, and `run_postgres` (internal). The crate `plugin_compiler` contains the other internal one.
+//! They share `services` (external or embedded), `logging` and `error`; `identity` is for encrypted backups; `listen`
+//! and `banner` belong to `serve`.
 
 /// Writes a line to stdout. Ignores errors, so that a command completes even if its reader has gone (`| head`).
 macro_rules! print_stdout {

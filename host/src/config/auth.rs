@@ -95,7 +95,8 @@ fn server(text: &str, from: Mailbox) -> Result<SmtpConfig, ConfigError> {
         return Err(error("contains more than a host and a port", example));
     }
     let decoded = |text: &str| {
-        percent_decode_str(text).decode_utf8().map(String::from).map_err(|_| error("is not UTF-8", example))
+        let decoded = percent_decode_str(text).decode_utf8().map(String::from);
+        decoded.map_err(|_| error("has a user or a password that is not UTF-8", example))
     };
     let credentials = match (url.username(), url.password()) {
         ("", None) => None,

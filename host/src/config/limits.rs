@@ -11,7 +11,7 @@ pub struct LimitsConfig {
     pub body_bytes: usize,
     /// Time limit for receiving a request's body.
     pub body_timeout: Duration,
-    /// Maximum size of all request bodies in memory.
+    /// Maximum size of all request bodies of one surface in memory.
     pub body_bytes_in_flight: usize,
     /// Time limit of a request after its body has arrived.
     pub request_timeout: Duration,

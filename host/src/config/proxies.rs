@@ -22,14 +22,15 @@ impl ProxyTrust {
                 Some((address, prefix)) => (address, Some(prefix)),
                 None => (entry, None),
             };
-            let address: IpAddr = address.parse().map_err(|_| format!("`{entry}` is not an address or network"))?;
+            let address: IpAddr =
+                address.parse().map_err(|_| format!("lists `{entry}`, which is not an address or network"))?;
             let bits = if address.is_ipv4() { 32 } else { 128 };
             let prefix = match prefix {
                 Some(text) => text
                     .parse()
                     .ok()
                     .filter(|prefix| *prefix <= bits)
-                    .ok_or_else(|| format!("`{entry}` has no valid prefix length"))?,
+                    .ok_or_else(|| format!("lists `{entry}`, which has no valid prefix length"))?,
                 None => bits,
             };
             networks.push((address, prefix));

@@ -28,7 +28,8 @@ pub(crate) struct DashboardState {
 
 /// Get the dashboard
 ///
-/// The dashboard's page. Browsers also receive it at every path that is not part of the API.
+/// The dashboard's page. Browsers also receive it at every other path, except those of the APIs, of files, of health
+/// checks, of metrics and of this document.
 #[utoipa::path(get, path = "/", tag = "system", security(()),
     responses((status = 200, content_type = "text/html", body = String)))]
 pub(crate) async fn get_page(State(dashboard): State<DashboardState>, headers: HeaderMap) -> Response {

@@ -25,7 +25,8 @@ use crate::{
     error::{ApiError, ApiResult, Code},
 };
 
-/// Time limit of each of the two statements. The time of the second one includes sending the value to the client.
+/// Time limit of each of the two statements that read a cell: the first reads its size, and the second its value. The
+/// time of the second one includes sending the value to the client.
 const STATEMENT_TIMEOUT_MS: u64 = 110_000;
 
 /// Handles a `GET` of one value. `NULL` is an empty response with status 204.

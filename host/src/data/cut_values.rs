@@ -7,8 +7,9 @@ use super::{
     plan::CutForm,
 };
 
-/// Writes a value. If it is longer than `max_bytes`, writes its beginning as a string of at most `max_bytes`, and
-/// returns the size of the whole value in bytes. `push` receives the JSON in pieces.
+/// Writes a value. Postgres sends a short value whole, after `=`, and of a long one its size in bytes, `:` and its
+/// beginning. Writes such a beginning as a string of at most `max_bytes`, and returns the size. `push` receives the
+/// JSON in pieces.
 pub(super) fn write<E: From<InvalidValue>>(
     form: CutForm,
     value: &[u8],

@@ -1,6 +1,7 @@
 //! Selects the rows of an export (`transfers`) with the filters, order and columns of a request for rows.
 //!
-//! The texts are parsed, planned and rendered like those of a request, with the schema that the owner's requests see.
+//! The texts of a selection are parsed, planned and rendered like those of a request, with the schema that the owner's
+//! requests see.
 //! The slice `transfers` runs the query with `COPY`, which has no parameters. So the values are settings of the session
 //! that the query reads; they are never part of its text.
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-/// Method, path and action of every change. `{}` stands for any path parameter. `GET` requests are never recorded, not
-/// even those that sign a download: they only read.
+/// Method, path and action of every request that is recorded. `{}` stands for any path parameter. `GET` requests are
+/// never recorded, not even those that sign a download: they only read.
 const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/admin/v1/session", "admin.sign_in"),
     ("DELETE", "/admin/v1/session", "admin.sign_out"),
@@ -143,7 +143,8 @@ pub fn action_of(method: &str, template: &str) -> Option<&'static str> {
     ACTIONS.iter().find(|(m, path, _)| *m == method && *path == path_template).map(|(.., action)| *action)
 }
 
-/// Returns the target of an action whose path names no resource other than the project.
+/// Returns the target of an action whose path names no resource other than the project. Returns `None` if the action
+/// has no target, or if its handler reports the target.
 pub(super) fn default_target(action: &str, project: Option<&str>) -> Option<String> {
     match action {
         "admin.end_sessions" | "migration.apply" => Some("platform".to_owned()),

@@ -15,8 +15,8 @@ use crate::{
     http::{AuditDetails, AuditTarget, ChangeMade, NothingChanged},
 };
 
-/// The audit entry of a request that may change something. The middleware creates and completes it; the authentication
-/// layer, which knows the caller, begins it.
+/// The audit entry of a request that may change something. The middleware creates and completes it. The code that finds
+/// the caller begins it: the authentication layer or, for a sign-in, the handler.
 #[derive(Clone)]
 pub(crate) struct RequestEntry(Arc<Mutex<State>>);
 

@@ -16,7 +16,7 @@ const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// A person or program that signed in through Access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Visitor {
-    /// The e-mail address of a person, the name of a service token, or the claim `sub`.
+    /// The e-mail address of a person, the client id of a service token, or the claim `sub`.
     pub(super) name: String,
     pub(super) expires_at: Option<DateTime<Utc>>,
 }

@@ -15,17 +15,19 @@ use crate::http::client_network;
 /// Maximum number of failures per second and address. Nobody can guess a token or a code, so the maximum only limits
 /// the load. It is high enough that a program with an old token gets a clear error for each of its requests.
 const MAX_FAILURES_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
-/// Number of failures that an address may cause at once, if it caused none before.
+/// Number of failures that an address may cause at once, if it caused none lately.
 const FAILURE_BURST: NonZeroU32 = NonZeroU32::new(200).unwrap();
 /// Minimum time that an address must wait after too many failures.
 const MIN_WAIT: Duration = Duration::from_secs(1);
-/// Failures of one kind and address within this time share one audit entry.
+/// Time after an audit entry in which failures of the same kind and address cause no other entry. The next entry
+/// contains their number.
 const FOLD_INTERVAL: Duration = Duration::from_secs(60);
 /// Failures between two removals of entries without recent failures. A removal visits every entry, so it must not
 /// happen on each failure.
 const REMOVAL_INTERVAL: u32 = 1000;
 
-/// Counts failures by address and kind. The addresses of one IPv6 network count as one.
+/// Counts failures: by address for the limit, by address and kind for the audit log. The addresses of one IPv6 network
+/// count as one.
 pub(super) struct Attempts {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
     blocked_until: DashMap<IpAddr, Instant>,

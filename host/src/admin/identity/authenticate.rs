@@ -31,7 +31,8 @@ pub(super) struct Authenticated {
 
 impl AdminIdentity {
     /// Returns the caller of a request. Only the first of these credentials counts: the development token, the
-    /// assertion of Cloudflare Access, the cookie. If it is wrong, the request is refused.
+    /// assertion of Cloudflare Access, the cookie. If it is wrong, the request is refused. An assertion is ignored
+    /// unless Access is configured, and a cookie unless there is a development token.
     ///
     /// # Errors
     /// Returns 401 without a valid credential; `details.signIn` names the method by which the owner signs in. Returns
@@ -86,7 +87,11 @@ impl AdminIdentity {
         if !is_valid {
             self.check_wait(address)?;
             self.record_failure(address, "token", None).await;
-            return Err(ApiError::new(Code::Unauthorized, "The admin token is wrong."));
+            let wrong = ApiError::new(Code::Unauthorized, "The admin token is wrong.");
+            return Err(match self.dev_token {
+                Some(_) => wrong,
+                None => wrong.with_hint("This server accepts no admin token. Sign in through Cloudflare Access."),
+            });
         }
         Ok(AdminCaller {
             actor: DEV_TOKEN_ACTOR.to_owned(),
@@ -122,8 +127,9 @@ impl AdminIdentity {
 
     async fn refuse_code(&self, address: IpAddr) -> ApiError {
         self.record_failure(address, "code", None).await;
-        ApiError::new(Code::Unauthorized, "The code is wrong, used or expired.")
-            .with_hint("Restart AtlasHub to get a new one, or sign in with the admin token.")
+        ApiError::new(Code::Unauthorized, "The code is wrong, used or expired.").with_hint(
+            "Sign in with the admin token. In embedded mode, AtlasHub also prints a new code when it starts.",
+        )
     }
 
     /// Opens a session for a caller whose token or code was checked. Returns the caller and the cookie's value.

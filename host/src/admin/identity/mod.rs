@@ -45,7 +45,7 @@ pub use sessions::create_sign_in_code;
 /// The authenticated owner. As an extractor it responds with 401 if nobody is signed in.
 #[derive(Debug, Clone)]
 pub struct AdminCaller {
-    /// The name in the audit log: the e-mail address, service token name or subject of an Access assertion,
+    /// The name in the audit log: the e-mail address, service token's client id or subject of an Access assertion,
     /// `dev-token`, or `session`.
     pub actor: String,
     pub method: SignInMethod,

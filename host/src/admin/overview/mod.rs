@@ -45,7 +45,7 @@ impl OverviewState {
     /// Computes the overview.
     ///
     /// # Errors
-    /// Fails if the platform database can't be read.
+    /// Fails if the projects or the numbers can't be read from the platform database.
     pub async fn compute(&self, now: DateTime<Utc>) -> ApiResult<Overview> {
         let platform = &self.admin.platform;
         let projects = self.projects.all().await?;

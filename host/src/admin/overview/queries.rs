@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::db::ids;
 
-/// Numbers of the whole installation.
+/// Numbers of the whole installation: its stored objects, and its runs of the last 24 hours.
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct Numbers {
     pub object_count: i64,

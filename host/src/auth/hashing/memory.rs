@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn memory_is_kept_while_it_is_in_use_and_then_released() {
+    async fn memory_is_kept_until_it_is_unused_for_a_while_unless_it_is_large() {
         let kept = Kept::default();
         let mut memory = kept.take();
         memory.reserve(8);

@@ -59,7 +59,8 @@ pub(super) struct PasswordHasher {
 }
 
 impl PasswordHasher {
-    /// Creates a hasher that computes at most `concurrency` hashes at the same time.
+    /// Creates a hasher that computes at most `concurrency` hashes at the same time. A hash that is computed again by a
+    /// second thread counts once.
     pub(super) fn new(concurrency: usize) -> Self {
         Self {
             running: Arc::new(Semaphore::new(concurrency)),
@@ -273,7 +274,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn hash_that_gets_no_processor_time_is_computed_again_without_yielding() {
+    async fn hash_that_gets_no_processor_time_is_computed_again_by_another_thread() {
         use std::sync::atomic::{AtomicU32, Ordering};
         let hasher = PasswordHasher::new(1);
         let (release, released) = std::sync::mpsc::channel::<()>();

@@ -1,4 +1,4 @@
-//! The addresses from which users have signed in.
+//! The addresses from which users have lately signed in or refreshed a session.
 
 use std::{collections::HashMap, mem, net::IpAddr};
 

@@ -4,7 +4,7 @@
 //! at the second step of a login is correct, so that only wrong ones count. Other attempts, such as sign-ups and
 //! changes of a password, are not refunded.
 //!
-//! Nobody can keep another user from logging in. While an account's limit is exceeded, addresses take turns at the
+//! Nobody can lock another user's account. While an account's limit is exceeded, addresses take turns at the
 //! account (`turns`). Other limits, such as that on mails to an account, have no turns. An address from which the user
 //! has signed in lately (`known`) has its turn after five seconds, whatever other addresses do. Any other address has a
 //! turn within a minute while up to 2200 others attack the account. While more attack, lots decide which addresses have
@@ -42,14 +42,15 @@ const SERVER_FACTOR: u32 = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempt {
     SignUp,
+    /// Signing in with a password, or giving the current password to change it.
     LogIn,
     Refresh,
-    /// Asking for a mailed link.
+    /// Asking for a mailed link, or causing one with a sign-up, a login or a new address.
     Recover,
     /// Using the token of a mailed link.
     MailedToken,
-    /// Giving a code at the second step of a login, or removing the factor with the password or a recovery code. All
-    /// codes of authenticator apps are also counted, in the project's database.
+    /// Giving a code at the second step of a login, or removing the factor with the password or a recovery code. Every
+    /// code of an authenticator app counts for another limit, in the project's database.
     SecondFactor,
 }
 
@@ -152,7 +153,7 @@ impl AttemptLimits {
     /// Charges an attempt to an address, and to an account if one is given.
     ///
     /// # Errors
-    /// Returns 429 if the address or the account is above its limit.
+    /// Returns 429 if the address is above its limit, or if the account is and the address has no turn.
     pub(super) fn begin(
         &self,
         attempt: Attempt,
@@ -188,7 +189,7 @@ impl AttemptLimits {
         }
     }
 
-    /// Charges an account that became known during the attempt.
+    /// Charges an account, but no address. While the account is above its limit, no address has a turn.
     ///
     /// # Errors
     /// Returns 429 if the account is above its limit.
@@ -198,8 +199,8 @@ impl AttemptLimits {
         accounts.charge(&key(project, account), cost, None, Instant::now()).map(drop).map_err(too_many)
     }
 
-    /// Remembers that a user has signed in from an address. From this address, logins to the account are then possible
-    /// whatever other addresses do. `email` is the user's address.
+    /// Remembers that a user has signed in or refreshed a session from an address. From this address, logins to the
+    /// account are then possible whatever other addresses do. `email` is the user's e-mail address.
     pub(super) fn remember(&self, project: &str, email: &str, address: IpAddr) {
         self.0.known.remember(key(project, email), client_network(address));
     }

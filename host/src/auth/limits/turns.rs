@@ -28,17 +28,17 @@ const MIN_WAIT: Duration = Duration::from_secs(5);
 const MAX_WAIT: Duration = Duration::from_secs(50);
 /// Time for which a turn can be used after it has come.
 const KEPT: Duration = Duration::from_secs(20);
-/// Time after its turn during which an address can't wait for another one.
+/// Time after an address has used its turn, during which it can't wait for another one.
 const REST: Duration = Duration::from_secs(20);
 const LOT_LIFETIME: Duration = Duration::from_secs(20);
-/// Minimum time between two removals of turns that were not used.
+/// Minimum time between two removals of unused turns and of addresses that have rested.
 const REMOVAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The client that makes an attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client {
     pub(super) address: IpAddr,
-    /// Whether the user has signed in from the address before.
+    /// Whether the user has signed in from the address lately (`known`).
     pub(super) is_known: bool,
 }
 

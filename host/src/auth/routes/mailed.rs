@@ -36,7 +36,8 @@ pub(crate) async fn verify_email(
 
 /// Ask for a link to reset a password
 ///
-/// Mails the link if the address has an account. The response is the same if it has none.
+/// Mails the link if the address has an account. The response is the same if it has none, or if no link can be mailed
+/// for the project.
 #[utoipa::path(post, path = "/v1/auth/recover", tag = "auth", request_body = RecoverAccount,
     responses((status = 202, body = RecoveryAccepted),
         (status = 404, body = ErrorBody, description = "`auth_disabled`"), (status = 429, body = ErrorBody)))]
@@ -54,7 +55,8 @@ pub(crate) async fn recover_account(
 /// Reset a password
 ///
 /// Uses the token of a mailed link, which works once within an hour. Ends all sessions of the user and starts a new
-/// one.
+/// one. If the user has a second factor, the password changes and the sessions end only after
+/// `POST /v1/auth/mfa/verify`.
 #[utoipa::path(post, path = "/v1/auth/reset", tag = "auth", request_body = ResetPassword,
     responses((status = 200, body = SignedInUser),
         (status = 400, body = ErrorBody, description = "`weak_password`; the token still works"),
@@ -93,7 +95,9 @@ pub(crate) async fn ask_for_magic_link(
 
 /// Sign in with a mailed link
 ///
-/// Uses the token of the link, which works once within 15 minutes. Verifies the user's address, too.
+/// Uses the token of the link, which works once within 15 minutes. Verifies the user's address, too. If the address was
+/// not verified before and the user has no second factor, removes the password and ends all sessions: they may belong
+/// to someone else who signed up with the address.
 #[utoipa::path(post, path = "/v1/auth/magic-link/confirm", tag = "auth", request_body = ConfirmMagicLink,
     responses((status = 200, body = SignedInUser),
         (status = 401, body = ErrorBody, description = "`invalid_token`"),

@@ -98,8 +98,8 @@ pub(crate) async fn create_user(
 
 /// Get a user
 ///
-/// Includes the sessions that have not expired, and the number of rows of the app that refer to the user. Rows that
-/// can't be counted within a second are left out of the numbers, see `counted`.
+/// Includes the newest 100 sessions that have not expired, and the numbers of rows of the app that refer to the user,
+/// for up to 50 foreign keys. If the rows of one can't be counted within a second, `counted` is false.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/users/{user}", tag = "users",
     params(("project" = String, Path), ("user" = String, Path)),
     responses((status = 200, body = ProjectUserDetail), (status = 404, body = ErrorBody)))]

@@ -128,8 +128,8 @@ pub(crate) async fn get_current_user(
 
 /// Update the signed-in user
 ///
-/// Changing the password requires the current one, and ends the user's other sessions. A new address takes effect when
-/// the user opens the link that is mailed to it.
+/// Changing the password requires the current one, if the user has one, and ends the user's other sessions. A new
+/// address takes effect when the user opens the link that is mailed to it.
 #[utoipa::path(patch, path = "/v1/auth/me", tag = "auth", request_body = UpdateCurrentUser,
     responses((status = 200, body = CurrentUser), (status = 400, body = ErrorBody),
         (status = 401, body = ErrorBody, description = "Not signed in, or `invalid_credentials`"),
@@ -151,7 +151,7 @@ pub(crate) async fn update_current_user(
 #[utoipa::path(get, path = "/v1/auth/jwks/{project}", tag = "auth", params(("project" = String, Path)),
     responses((status = 200, body = JsonWebKeySet), (status = 404, body = ErrorBody),
         (status = 429, body = ErrorBody, description = "Too many requests for unknown projects"),
-        (status = 503, body = ErrorBody, description = "The platform's database can't be reached")))]
+        (status = 503, body = ErrorBody, description = "The platform database can't be reached")))]
 pub(crate) async fn get_public_keys(
     State(state): State<AuthState>,
     NoQuery: NoQuery,

@@ -25,7 +25,8 @@ pub(super) struct RightCode {
     pub step: i64,
 }
 
-/// Checks a code of the authenticator app, and charges the user for an attempt.
+/// Checks a code of the authenticator app, and charges the user for an attempt. The factor may not be active yet; see
+/// [`ChargedFactor::is_confirmed`].
 ///
 /// # Errors
 /// Returns 401 `invalid_code` if the code is wrong or the user has no second factor, 422 if the secret can't be opened,

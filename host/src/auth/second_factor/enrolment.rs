@@ -141,7 +141,7 @@ pub(in crate::auth) async fn replace_codes(
     let hashes: Vec<_> = codes.iter().map(|code| code.hash).collect();
     audit::recorded(&state.projects.platform, entry, async |_| {
         let replaced = queries::replace_recovery_codes(&state.database, project, user, step, &hashes).await?;
-        replaced.then_some(()).ok_or_else(invalid_code)
+        replaced.then_some(()).ok_or_else(|| without_recovery_codes(invalid_code()))
     })
     .await?;
     Ok(RecoveryCodes { recovery_codes: codes.into_iter().map(|code| code.text).collect() })
@@ -195,9 +195,23 @@ pub(in crate::auth) async fn remove(
 /// # Errors
 /// Returns 401 `invalid_code` for a code of another kind, and the errors of [`check_totp`].
 async fn check_app_code(state: &AuthState, project: &str, user: &str, code: &str) -> ApiResult<RightCode> {
-    match GivenCode::parse(code) {
+    let checked = match GivenCode::parse(code) {
         Some(GivenCode::Totp(code)) => check_totp(state, project, user, &code).await,
         _ => Err(invalid_code()),
+    };
+    checked.map_err(without_recovery_codes)
+}
+
+/// Replaces a hint that suggests a recovery code, where only a code of the authenticator app is accepted.
+fn without_recovery_codes(error: ApiError) -> ApiError {
+    match error.code() {
+        Code::InvalidCode => error.with_hint("Wait for the next code of the authenticator app."),
+        Code::RateLimited => error.with_hint("Wait for the number of seconds in `Retry-After`, then try again."),
+        Code::Unprocessable => error.with_hint(
+            "Set the factor up again with `POST /v1/auth/mfa/totp`. If it is active, remove it first, with the \
+             password or a recovery code.",
+        ),
+        _ => error,
     }
 }
 

@@ -53,7 +53,7 @@ struct Target<'a> {
 impl ObjectCopies {
     /// Restores the objects of a backup into a project: writes those that are missing or differ, and creates missing
     /// buckets without exposure. Other objects stay. The call can be repeated. `on_object` receives the number of
-    /// objects done.
+    /// objects done so far, after each batch of objects.
     ///
     /// # Errors
     /// Fails if the list or a copy is missing, was changed or can't be decrypted, or if the store or the platform

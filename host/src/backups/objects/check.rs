@@ -20,8 +20,8 @@ const MAX_PARALLEL_LOOKUPS: usize = 8;
 /// compares them with their hashes.
 ///
 /// # Errors
-/// Returns `Failed` if the list or a copy is missing, or if the list was changed, and `Store` if the store is
-/// unavailable.
+/// Returns `Failed` if the list, the file with the names of the copies or a copy is missing, if the list was changed,
+/// or if the number of names is wrong. Returns `Store` if the store is unavailable.
 pub(in super::super) async fn check_copies(store: &ObjectStore, backup: &StoredBackup) -> Result<(), ObjectsError> {
     let Some(objects) = &backup.manifest.objects else { return Ok(()) };
     let source = source_of(backup)?;

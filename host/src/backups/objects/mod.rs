@@ -5,7 +5,8 @@
 //! `lock` (between backups and the sweep), `cache` (hashes of the objects of the last backup), `copy`, `transfer` (one
 //! object), `check` (whether all copies exist), `bring_back`, `sweep`, `error`.
 //!
-//! Deliberately absent: staged uploads, and objects whose key is in none of the project's buckets.
+//! Deliberately absent: staged uploads, which are not at their path yet (`storage::open_uploads`), and objects whose
+//! key is in none of the project's buckets.
 
 mod bring_back;
 mod cache;

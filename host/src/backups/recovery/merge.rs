@@ -92,7 +92,7 @@ const CURRENT: [Merge; 2] = [
 
 /// The revocations of the current platform database.
 pub(super) struct Revocations {
-    /// Ids of the projects that exist.
+    /// Ids of the projects that exist and are not being deleted.
     projects: Vec<String>,
     /// Ids of the projects that exist or existed, as far as they are known.
     known_projects: Vec<String>,

@@ -27,8 +27,8 @@ use crate::{
     secrets::{AgeError, KeyId, age_file},
 };
 
-/// The reason why a database could not be restored. The database was not replaced. Objects that were already restored
-/// stay.
+/// The reason why a database could not be restored. The database was not replaced, unless the connection was lost while
+/// the replacement was committed. Objects that were already restored stay.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
     #[error("the backup is of `{0}`, not of a project")]

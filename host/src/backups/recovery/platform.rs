@@ -75,8 +75,8 @@ pub async fn other_sessions(restorer: &Restorer) -> Result<Vec<String>, Recovery
     Ok(names)
 }
 
-/// Returns the databases that were kept for a project when its database was replaced, but that no restore lists. A
-/// restore of the platform database lost them, because the previous one could not be read.
+/// Returns the databases that were kept for a project when its database was replaced, but that no restore lists. Their
+/// entries were lost when the platform database was restored while the previous one could not be read.
 ///
 /// # Errors
 /// Fails if the platform database can't be reached.
@@ -95,7 +95,8 @@ pub async fn unlisted_databases(platform: &PgPool) -> Result<Vec<String>, sqlx::
 ///
 /// # Errors
 /// Fails if the dump is missing, was changed or can't be decrypted, if the loaded tables differ from the manifest, if
-/// `keys` lacks a master key, or if Postgres or the store is unavailable. The database is then not replaced.
+/// `keys` lacks a master key, or if Postgres or the store is unavailable. The database is then not replaced; for the
+/// only exception, see [`RecoveryError`].
 pub async fn restore_platform(
     store: &ObjectStore,
     restorer: &Restorer,

@@ -31,13 +31,13 @@ pub struct RestoredProject {
 
 /// Restores the database and the objects of a project from a backup. Before that, creates the project's roles, database
 /// and bucket if they are missing. Without a backup, only creates what is missing, and returns `None`. `failed_objects`
-/// decides about objects that can't be created after the rows were loaded. No server may run. The call can be repeated
-/// after a crash.
+/// decides about database objects that can't be created after the rows were loaded. No server may run. The call can be
+/// repeated after a crash.
 ///
 /// # Errors
-/// Fails if the backup is not of a project, if the dump or an object is missing, was changed or can't be decrypted, if
-/// the loaded tables differ from the manifest, or if Postgres or the store is unavailable. The database is then not
-/// replaced.
+/// Fails if the backup is not of a project, if the dump or the copy of an object is missing, was changed or can't be
+/// decrypted, if the loaded tables differ from the manifest, or if Postgres or the store is unavailable. The database
+/// is then not replaced; for the only exception, see [`RecoveryError`].
 pub async fn restore_project(
     backups: &BackupsState,
     state: &ProjectsState,

@@ -1,4 +1,4 @@
-//! Starts the runs of restores and rollbacks that the owner has confirmed.
+//! Starts the runs of restores and rollbacks that the owner has confirmed, and drops the databases that restores keep.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ impl BackupsState {
     /// Returns `confirmation_required` if `confirm` is not the project's name, 404 if the restore does not exist, 409
     /// if its state does not allow the action or another restore of the project is active, 422 if the archive is
     /// encrypted and there is no identity, `invalid_request` if the identity is invalid or a rollback should leave
-    /// objects out, and the errors of `Jobs::start_run_with_id`.
+    /// database objects out, and the errors of `Jobs::start_run_with_id`.
     pub(super) async fn start_restore_run(
         &self,
         id: Uuid,

@@ -34,7 +34,7 @@ pub struct RestoreJob(pub Restores);
 pub struct RestoreParams {
     pub(super) restore: Uuid,
     pub(super) action: Action,
-    /// Whether objects that can't be created are left out.
+    /// Whether database objects that can't be created after the rows are left out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) skip_failed_objects: bool,
 }
@@ -83,7 +83,9 @@ impl BuiltInJob for RestoreJob {
     ) -> Result<RunReport, RunFailure> {
         output.started();
         let Some(row) = self.0.confirmed(params, call.run_id).await.map_err(RestoreFailure::from)? else {
-            return Err(RunFailure::refused("The restore was not confirmed for this run. Confirm it again."));
+            return Err(RunFailure::refused(
+                "The restore was not confirmed for this run. Confirm it again, or plan a new one.",
+            ));
         };
         let lease = RunLease { run_id: call.run_id, lease: call.lease };
         let work = async {

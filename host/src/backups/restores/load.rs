@@ -167,7 +167,7 @@ impl Restores {
         if is_current { Ok(()) } else { Err(RestoreFailure::LeaseLost) }
     }
 
-    /// Drops the new database of a restore that did not succeed. Also grants the owner access to the project's database
+    /// Drops the new database of a restore that did not succeed. Also gives the project's roles access to its database
     /// again, because SQL of the archive may have revoked it.
     pub(super) async fn drop_new_database(
         &self,

@@ -212,7 +212,7 @@ pub(super) async fn record_swap(
     Ok(updated.rows_affected() > 0)
 }
 
-/// Records that the run of an active restore did not succeed. After a failed rollback, the restore is done again.
+/// Records that the run of an active restore did not succeed. After a failed rollback, the state is `done`, as before.
 pub(super) async fn fail(pool: &PgPool, id: Uuid, run: Uuid, state: RestoreState, error: Option<&str>) -> Result<()> {
     sqlx::query(
         "UPDATE restores SET state = CASE WHEN previous_database IS NULL THEN $3 ELSE 'done' END, error_text = $4,

@@ -16,8 +16,8 @@ const KEPT_DATABASES_PER_CALL: i64 = 10;
 
 impl Restores {
     /// Drops the new databases of restores whose run ended without success. Removes uploads that were signed more than
-    /// a day ago, and identities that no run took within an hour. Safe to call at any time, and on several nodes at
-    /// once.
+    /// a day ago and that no active restore reads, and identities that no run took within an hour. Safe to call at any
+    /// time, and on several nodes at once.
     ///
     /// # Errors
     /// Fails if the platform database can't be reached. Other failures are logged, and the next sweep tries again.

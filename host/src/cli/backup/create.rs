@@ -24,7 +24,7 @@ const NOTIFICATION_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Create a backup and wait until it is complete
 ///
 /// Starts a run of the plugin `backup`, which appears in the run history. A running server may execute it; otherwise
-/// this process does. It executes no other runs. Ctrl-C cancels the run.
+/// this process does, but no other runs. Ctrl-C cancels the run.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CreateArguments {
     /// What to back up: `platform`, `project:<id>`, or `all`

@@ -105,7 +105,7 @@ async fn check_migrations(connection: &mut PgConnection, report: &mut Report) ->
         report.problem(
             "migrations",
             format!(
-                "{} were applied with different SQL: start the version that applied them, or restore a backup.",
+                "applied with different SQL: number {}. Start the version that applied this SQL, or restore a backup.",
                 names(MigrationState::Changed)
             ),
         );
@@ -115,7 +115,7 @@ async fn check_migrations(connection: &mut PgConnection, report: &mut Report) ->
     } else if in_state(MigrationState::Unknown).next().is_some() {
         report.note(
             "migrations",
-            format!("{} were applied by a newer version: upgrade this one soon", names(MigrationState::Unknown)),
+            format!("applied by a newer version: number {}; upgrade this one soon", names(MigrationState::Unknown)),
         );
     } else {
         report.ok("migrations", format!("all {} applied", all.len()));

@@ -8,6 +8,8 @@ use crate::{config::Config, db::server};
 
 /// Connections needed in addition to those of projects: the platform's pools, dumps, an administrator.
 const OTHER_CONNECTIONS: usize = 15;
+/// Minimum value of `ATLASHUB_PROJECT_CONNECTIONS`.
+const MIN_PROJECT_CONNECTIONS: usize = 5;
 
 /// The pattern of the names of projects' roles.
 macro_rules! project_roles {
@@ -94,21 +96,24 @@ async fn check_connections(
     .fetch_one(connection)
     .await?;
     let (max, reserved): (i32, i32) = (row.try_get("max")?, row.try_get("reserved")?);
-    let needed = config.limits.project_connections + OTHER_CONNECTIONS + reserved.unsigned_abs() as usize;
-    if needed <= max.unsigned_abs() as usize {
+    let (max, reserved) = (max.unsigned_abs() as usize, reserved.unsigned_abs() as usize);
+    let needed = config.limits.project_connections + OTHER_CONNECTIONS + reserved;
+    if needed <= max {
         report.ok(
             "postgres connections",
             format!("up to {max}, of which {} for projects", config.limits.project_connections),
         );
     } else {
+        let lower = match max.saturating_sub(OTHER_CONNECTIONS + reserved) {
+            0..MIN_PROJECT_CONNECTIONS => String::new(),
+            lower => format!(", or ATLASHUB_PROJECT_CONNECTIONS to {lower} or less (in total over all nodes)"),
+        };
         report.problem(
             "postgres connections",
             format!(
                 "max_connections is {max}, but ATLASHUB_PROJECT_CONNECTIONS={} leaves too few for the platform: set \
-                 max_connections to {needed} or more, or ATLASHUB_PROJECT_CONNECTIONS to {} or less (in total over all \
-                 nodes).",
-                config.limits.project_connections,
-                (max.unsigned_abs() as usize).saturating_sub(OTHER_CONNECTIONS + reserved.unsigned_abs() as usize)
+                 max_connections to {needed} or more{lower}.",
+                config.limits.project_connections
             ),
         );
     }

@@ -81,6 +81,10 @@ fn check_key(table: &Table, is_unique: bool) -> ApiResult<()> {
     if is_unique {
         return Ok(());
     }
+    if table.unique_keys.is_empty() {
+        let message = format!("`{}` has no unique key, so no single row can be updated or deleted.", table.name);
+        return Err(ApiError::invalid(message).with_hint("Add a primary key if it is a table, or run SQL."));
+    }
     let keys: Vec<String> =
         table.unique_keys.iter().map(|key| format!("({})", table.column_names(&key.columns).join(", "))).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();

@@ -175,6 +175,8 @@ async fn factor_is_inactive_until_confirmed_and_is_set_up_once() {
     for wrong in [wrong_code(secret), String::new(), "abcdef".to_owned()] {
         let (status, error) = confirm(&wrong).await;
         assert_eq!((status, code(&error)), (StatusCode::UNAUTHORIZED, "invalid_code"), "{wrong}: {error}");
+        // The user has no recovery codes yet.
+        assert_eq!(error["error"]["hint"], "Wait for the next code of the authenticator app.");
     }
     assert_eq!(confirm(&totp(secret, 0)).await.0, StatusCode::OK);
     let (status, error) = confirm(&totp(secret, 1)).await;

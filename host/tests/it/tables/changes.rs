@@ -109,11 +109,13 @@ async fn failed_change_undoes_all_changes_and_reports_its_index() {
     for body in [json!({ "changes": [] }), json!({ "changes": [{ "op": "upsert" }] }), json!({}), json!([])] {
         assert_eq!(send(&app, &project, body.clone()).await.0, 400, "{body}");
     }
-    let (status, _) = app
+    let (status, response) = app
         .admin()
         .post(&project.path("/tables/plain/changes"), json!({ "changes": [{ "op": "delete", "key": { "a": 1 } }] }))
         .await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+    let message = response["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("`plain` has no unique key"), "{message}");
 }
 
 #[tokio::test]

@@ -197,7 +197,7 @@ fn value(doc: &str, key: &str) -> Option<String> {
 fn code(error: &DbError) -> &'static str {
     match error.code().code() {
         "23502" => "not_null_violation",
-        "23503" => "foreign_key_violation",
+        "23503" | "23001" => "foreign_key_violation",
         "23505" => "unique_violation",
         "23514" | "23P01" | "44000" => "check_violation",
         "42501" => "forbidden",
