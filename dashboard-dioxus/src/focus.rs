@@ -9,8 +9,8 @@ use web_sys::{Event, MutationObserver, MutationObserverInit};
 
 use crate::dom;
 
-/// Stops clicks on elements with `aria-disabled` before the page sees them. That includes the click that a browser sends
-/// to the button of a form when Enter is pressed in a field. Call this once.
+/// Stops clicks on elements with `aria-disabled` before the page sees them. That includes the click that a browser
+/// sends to the button of a form when Enter is pressed in a field. Call this once.
 pub fn refuse_disabled() {
     let Some(document) = dom::document() else { return };
     let listener = Closure::<dyn FnMut(Event)>::new(|event: Event| {

@@ -99,3 +99,19 @@ test("switch of a job shows the second of two quick choices while the first is s
   assert.ok(await control.isChecked());
   assert.equal((await admin("GET", `/jobs/${id}`)).enabled, true);
 });
+
+test("the key that selects a row does not switch its job off", async (t) => {
+  const project = await createProject("keys");
+  const job = await createJob(project, "Kept on");
+  const page = await openPage(t);
+  await page.goto(jobsOf(project));
+  await shown(page.getByRole("table", { name: "Jobs" }).getByRole("row").filter({ hasText: "Kept on" }));
+  await page.keyboard.press("j");
+  await page.waitForFunction(() => document.activeElement?.textContent === "Kept on");
+  await page.keyboard.press("x");
+  // A key whose effect can be seen, so that the effect of `x` would be seen as well.
+  await page.keyboard.press("?");
+  await shown(page.getByRole("dialog", { name: "Keyboard shortcuts" }));
+  assert.equal((await admin("GET", `/jobs/${job.id}`)).enabled, true);
+  assert.ok(await page.getByRole("switch", { name: "Enable Kept on", includeHidden: true }).isChecked());
+});

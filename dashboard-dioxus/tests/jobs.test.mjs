@@ -321,22 +321,6 @@ test("job is disabled at once and deleted after its runs are counted", async (t)
   await hidden(row(page, "Deleted"));
 });
 
-test("the key that selects a row does not switch its job off", async (t) => {
-  const project = await createProject("keys");
-  const job = await createJob(project, "Kept on", failing);
-  const page = await openPage(t);
-  await page.goto(jobsOf(project));
-  await shown(row(page, "Kept on"));
-  await page.keyboard.press("j");
-  await page.waitForFunction(() => document.activeElement?.textContent === "Kept on");
-  await page.keyboard.press("x");
-  // A key whose effect can be seen, so that the effect of `x` would be seen as well.
-  await page.keyboard.press("?");
-  await shown(page.getByRole("dialog", { name: "Keyboard shortcuts" }));
-  assert.equal((await admin("GET", `/jobs/${job.id}`)).enabled, true);
-  assert.ok(await page.getByRole("switch", { name: "Enable Kept on", includeHidden: true }).isChecked());
-});
-
 test("the form of a job keeps typed headers while the job is switched off", async (t) => {
   const project = await createProject("half filled");
   const request = { httpMethod: "POST", httpUrl: "http://localhost/", httpHeaders: { "x-key": "stored" } };

@@ -383,21 +383,14 @@ mod tests {
     }
 
     #[test]
-    fn list_prefixes_are_validated() {
-        for prefix in ["", "notes", "notes/", "notes/x.p", "a b/", "proj-abcdefgh", "proj-abcdefgh-2/"] {
-            assert_eq!(list_prefix(&uploads(), prefix).unwrap(), format!("uploads/{prefix}"));
-        }
-        for prefix in ["/", "/a", "a//", "a//b", "a\\", "a\0", "proj-abcdefgh/"] {
-            assert!(list_prefix(&uploads(), prefix).is_err(), "{prefix}");
-        }
-    }
-
-    #[test]
     fn list_prefix_may_end_in_dots_that_an_object_name_can_begin_with() {
-        for prefix in [".", "..", "...", "notes/.", "notes/..", "..a/..", "%2e%2e", "notes/%2e."] {
+        for prefix in ["", "notes/", "notes/x.p", "a b/", "proj-abcdefgh-2/", ".", "..", "notes/..", "..a/..", "a/%2e."]
+        {
             assert_eq!(list_prefix(&uploads(), prefix).unwrap(), format!("uploads/{prefix}"));
         }
-        for prefix in ["./", "../", "../a", "a/../", "a/./", "a/../b", "a/../..", "%2e%2e/", "..%2f", "..%2f.."] {
+        for prefix in
+            ["/", "/a", "a//", "a//b", "a\\", "a\0", "proj-abcdefgh/", "./", "../", "a/../b", "%2e%2e/", "..%2f"]
+        {
             assert!(list_prefix(&uploads(), prefix).is_err(), "{prefix}");
         }
     }

@@ -85,8 +85,8 @@ fn plan_groups<'p>(table: &'p Table, request: &'p InsertRequest<'_>) -> ApiResul
         None if key_sets.len() <= MAX_GROUPS => key_sets,
         None => {
             return Err(ApiError::invalid(format!(
-                "The rows contain more than {MAX_GROUPS} different sets of keys. This is supported neither by an upsert \
-                 with `merge` nor for more than {MAX_LISTED_VALUES} values. Send the rows in several requests."
+                "The rows contain more than {MAX_GROUPS} different sets of keys. This is supported neither by an \
+                 upsert with `merge` nor for more than {MAX_LISTED_VALUES} values. Send the rows in several requests."
             )));
         }
     };

@@ -62,8 +62,8 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// Reads the end of the file. Returns the number of rows whose lines were written, and the number of all rows or the
-    /// error that ended the reading.
+    /// Reads the end of the file. Returns the number of rows whose lines were written, and the number of all rows or
+    /// the error that ended the reading.
     pub(super) fn finish(self, out: &mut BytesMut, on_bad: OnBad<'_>) -> (u64, Result<u64, RecordError>) {
         let Self { plan, lines, parser, mut rows, mut written, mut header_read, mut document } = self;
         let mut writer = RowWriter {
