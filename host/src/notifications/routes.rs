@@ -127,7 +127,8 @@ pub(crate) async fn delete_channel(
 
 /// Test a notification channel
 ///
-/// Sends a test message once, even if the channel is disabled, and returns the result.
+/// Sends a test message once, even if the channel is disabled. Returns the result, and stores it in the channel
+/// (`lastSentAt`, `lastError`).
 #[utoipa::path(post, path = "/admin/v1/notifications/{channel}/test", tag = "notifications",
     params(("channel" = String, Path)),
     responses((status = 200, body = NotificationTest), (status = 404, body = ErrorBody)))]
