@@ -144,7 +144,8 @@ async fn send(state: &NotificationState, channel: Uuid, delivery: &Attempt) -> R
 }
 
 /// The error of a channel whose settings are damaged, or sealed with a key that this node does not have.
-pub(super) const UNREADABLE_SETTINGS: &str = "The channel's settings can't be opened with the current master key.";
+pub(super) const UNREADABLE_SETTINGS: &str =
+    "The channel's settings can't be opened with the current master key. Enter all of them again.";
 
 /// Sends one message to a channel of the given kind and settings. With `recipient`, sends it only to that address.
 pub(super) async fn send_message(
