@@ -10,7 +10,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use url::form_urlencoded;
@@ -314,10 +314,10 @@ fn base64_fragments(value: &[u8]) -> impl Iterator<Item = String> {
 
 /// Returns the length of the prefix of `form` that `bytes` end with, if it is long enough not to be a coincidence.
 fn prefix_length_at_end(bytes: &[u8], form: &[u8]) -> Option<usize> {
-    let beginning = form.get(..MIN_LENGTH)?;
-    let from = bytes.len().saturating_sub(form.len() - 1);
+    let from = bytes.len().saturating_sub(form.len().checked_sub(1)?);
     let end = &bytes[from..];
-    memmem::find_iter(end, beginning).find(|at| form.starts_with(&end[*at..])).map(|at| end.len() - at)
+    let is_prefix = |at: &usize| end.len() - at >= MIN_LENGTH && form.starts_with(&end[*at..]);
+    memchr_iter(*form.first()?, end).find(is_prefix).map(|at| end.len() - at)
 }
 
 fn replace_ranges(bytes: &[u8], ranges: impl Iterator<Item = std::ops::Range<usize>>) -> Vec<u8> {
