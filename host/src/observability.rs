@@ -34,7 +34,7 @@ const METRICS: &[(Kind, &str, &str)] = &[
     (Counter, "atlashub_jobs_runs_total", "Run attempts that ended or were skipped, by status."),
     (Counter, "atlashub_lookups_total", "Reads by a unique key, by whether they were sent together with others."),
     (Counter, "atlashub_notification_tries_total", "Attempts to deliver a notification, by result."),
-    (Counter, "atlashub_notifications_dropped_total", "Notifications dropped because the queue was full."),
+    (Counter, "atlashub_notifications_dropped_total", "Notifications dropped because a queue was full."),
     (Counter, "atlashub_shared_insert_transactions_total", "Transactions shared by several inserts."),
     (Counter, "atlashub_shared_lookup_statements_total", "Statements or transactions shared by reads by a unique key."),
     (Gauge, "atlashub_connections", "Open client connections, by listener."),

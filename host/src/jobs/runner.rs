@@ -15,8 +15,8 @@ use crate::{
 /// Executes runs. One call of [`run`](Self::run) is one attempt.
 #[async_trait]
 pub trait JobRunner: Send + Sync + 'static {
-    /// Checks that the plugin can run and that the parameters match the job's schema. Called when a job is saved or
-    /// started manually.
+    /// Checks that the plugin can run and that the parameters match the job's schema. Called when a job is checked,
+    /// saved or started manually, and when a run without a job is started.
     ///
     /// An empty `job` selects the plugin's only job, or the job with the plugin's name. Returns the job's name.
     ///
@@ -24,7 +24,8 @@ pub trait JobRunner: Send + Sync + 'static {
     /// Returns the reason for which the run would be refused.
     async fn check(&self, plugin: &str, job: &str, params: &serde_json::Value) -> Result<String, RunRefusal>;
 
-    /// Checks that the plugin may send this request. Called when a job of type `http` is saved or started manually.
+    /// Checks that the plugin may send this request. Called when a job of type `http` is checked, saved or started
+    /// manually.
     ///
     /// # Errors
     /// Returns the refusal with which the run would fail.

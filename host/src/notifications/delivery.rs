@@ -25,7 +25,8 @@ const CLAIM_SECONDS: f64 = 60.0;
 const MAX_ATTEMPTS: i32 = 8;
 const FIRST_RETRY_SECONDS: f64 = 10.0;
 const MAX_RETRY_SECONDS: f64 = 3600.0;
-/// Pause of a channel after a failed attempt, because its other deliveries would likely fail as well.
+/// Pause of a channel after a failed attempt that will be repeated, because its other deliveries would likely fail as
+/// well.
 const CHANNEL_PAUSE_SECONDS: f64 = 5.0;
 /// Age at which a delivery fails if its channel keeps asking to wait (status 429).
 const MAX_RATE_LIMITED_AGE: TimeDelta = TimeDelta::hours(24);
@@ -143,7 +144,8 @@ async fn send(state: &NotificationState, channel: Uuid, delivery: &Attempt) -> R
 }
 
 /// The error of a channel whose settings are damaged, or sealed with a key that this node does not have.
-pub(super) const UNREADABLE_SETTINGS: &str = "The channel's settings can't be opened with the current master key.";
+pub(super) const UNREADABLE_SETTINGS: &str =
+    "The channel's settings can't be opened with the current master key. Enter all of them again.";
 
 /// Sends one message to a channel of the given kind and settings. With `recipient`, sends it only to that address.
 pub(super) async fn send_message(

@@ -47,8 +47,9 @@ impl Notification {
         self
     }
 
-    /// Truncates strings to the stored size, removes control characters, puts the title on one line, and drops empty
-    /// fields and links that are not valid.
+    /// Truncates strings and the list of fields, removes control characters (except line breaks and tabs in the message
+    /// and in values), puts the title and names on one line, and drops empty fields and links that are not valid. An
+    /// empty title becomes the name of the event.
     pub(super) fn normalized(mut self) -> Self {
         self.title = truncate(&one_line(&self.title), MAX_TITLE_LENGTH);
         if self.title.is_empty() {

@@ -8,7 +8,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{notification::Notification, queries};
 
-/// Maximum number of notifications that wait to be written to the outbox. Further ones are dropped and counted.
+/// Maximum number of notifications that wait to be written to the outbox. Further ones are dropped and counted, as are
+/// those that a channel with too many pending deliveries does not accept.
 const QUEUE_LENGTH: usize = 1024;
 const FIRST_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(30);

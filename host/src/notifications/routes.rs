@@ -96,8 +96,8 @@ pub(crate) async fn update_channel(
     let new_sealed = if is_empty(&request.settings) {
         None
     } else {
-        let previous = settings::open(&state.sealer, row.id, &row.sealed).map_err(ApiError::internal)?;
-        let (_, complete) = settings::check(row.kind, settings::merge(request.settings, previous), &state.egress)?;
+        let form = settings::merge(request.settings, stored_settings(&state, &row));
+        let (_, complete) = settings::check(row.kind, form, &state.egress)?;
         Some(settings::seal(&state.sealer, row.id, &complete).map_err(ApiError::internal)?)
     };
     let sealed = new_sealed.as_deref().map(|new| (row.sealed.as_slice(), new));
@@ -127,7 +127,8 @@ pub(crate) async fn delete_channel(
 
 /// Test a notification channel
 ///
-/// Sends a test message once, even if the channel is disabled, and returns the result.
+/// Sends a test message once, even if the channel is disabled. Returns the result, and stores it in the channel
+/// (`lastSentAt`, `lastError`).
 #[utoipa::path(post, path = "/admin/v1/notifications/{channel}/test", tag = "notifications",
     params(("channel" = String, Path)),
     responses((status = 200, body = NotificationTest), (status = 404, body = ErrorBody)))]
@@ -171,7 +172,7 @@ pub(crate) async fn test_settings(
             ))
             .with_hint("Omit `channelId` to test settings of another kind."));
         }
-        Some(row) => settings::open(&state.sealer, row.id, &row.sealed).map_err(ApiError::internal)?,
+        Some(row) => stored_settings(&state, row),
         None => ChannelSettings::default(),
     };
     let form = settings::merge(request.settings, previous);
@@ -229,6 +230,12 @@ fn failed_test(error: String) -> NotificationTest {
 
 async fn find(state: &NotificationState, id: &str) -> ApiResult<ChannelRow> {
     queries::get_channel(&state.platform, parse_id(id)?).await?.ok_or_else(|| ApiError::not_found("channel"))
+}
+
+/// Returns the stored settings of a channel. Returns empty settings if they can't be opened, so that a request that
+/// contains all settings replaces them.
+fn stored_settings(state: &NotificationState, row: &ChannelRow) -> ChannelSettings {
+    settings::open(&state.sealer, row.id, &row.sealed).unwrap_or_default()
 }
 
 fn parse_id(id: &str) -> ApiResult<Uuid> {

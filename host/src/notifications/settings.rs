@@ -214,7 +214,10 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
         (Some(username), Some(password)) => {
             let long = is_too_long(username) || is_too_long(password);
             if long || username.contains(char::is_control) || password.contains(char::is_control) {
-                return Err(ApiError::invalid("`username` or `password` is too long or contains a control character."));
+                return Err(ApiError::invalid(format!(
+                    "`username` and `password` must have at most {MAX_TEXT_LENGTH} characters, none of them a control \
+                     character."
+                )));
             }
             Some((username.to_owned(), Secret::new(password)))
         }

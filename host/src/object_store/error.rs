@@ -21,7 +21,7 @@ pub enum StoreError {
     /// Any other 3xx or 4xx: wrong credentials, wrong region, or an invalid request.
     #[error("{operation}: the store refused the request with status {status} ({code}): {message}")]
     Refused { operation: &'static str, status: u16, code: String, message: String },
-    /// A timeout, a failed connection, too many requests (429), or an error of the store itself (5xx).
+    /// A timeout, a failed connection, too many requests (429), or any other error of the store itself (5xx).
     #[error("{operation}: the store is not available")]
     Unavailable {
         operation: &'static str,

@@ -1,4 +1,4 @@
-//! Multipart uploads: creates, completes, aborts and lists them.
+//! Multipart uploads: creates them, sends and lists their parts, completes, aborts and lists them.
 
 use aws_sdk_s3::{
     primitives::ByteStream,

@@ -84,7 +84,7 @@ impl Plugins {
     /// Lists the plugins in the binary and in the plugin folder by name. A plugin with only an approval is not in the
     /// list.
     pub async fn list(&self) -> Vec<Plugin> {
-        // Right after a start, the list is empty until the first pass has ended.
+        // Right after a start, the list is not complete until the first pass has ended.
         let _ = tokio::time::timeout(PASS_TIMEOUT, self.ready()).await;
         let slots = self.0.slots.lock().await;
         let loaded = self.0.registry.all();

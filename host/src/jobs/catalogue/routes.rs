@@ -164,7 +164,7 @@ pub(crate) async fn run_job(
 /// Repeat a run
 ///
 /// Starts a run that does the same work as one that has ended. A run of a job executes the job as it is defined now.
-/// Any other run has the same plugin and parameters.
+/// Any other run has the same plugin, parameters and time limit.
 #[utoipa::path(post, path = "/admin/v1/runs/{run}/again", tag = "jobs", params(("run" = String, Path)),
     responses((status = 202, body = RunStarted), (status = 404, body = ErrorBody),
         (status = 409, description = "The run has not ended, or its project was deleted", body = ErrorBody),

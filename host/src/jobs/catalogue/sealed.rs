@@ -49,7 +49,7 @@ pub(super) struct UnreadableHeaders;
 impl From<UnreadableHeaders> for ApiError {
     fn from(unreadable: UnreadableHeaders) -> Self {
         Self::new(Code::Unprocessable, unreadable.to_string())
-            .with_hint("Send `httpHeaders` with all values again, or start with the master key that sealed them.")
+            .with_hint("Set all `httpHeaders` of the job again, or start with the master key that sealed them.")
     }
 }
 
@@ -129,7 +129,8 @@ pub(super) fn read_headers(sealer: &Sealer, job: &JobRow) -> Result<Headers, Unr
     })
 }
 
-/// Returns a run's secrets under the names that plugins use, and the header names in the owner's spelling.
+/// Returns a run's secrets under the names that plugins use, and the header names in the owner's spelling. Adds the
+/// header `content-type` for a JSON body, unless the job has its own.
 pub(in crate::jobs) fn open_secrets(
     sealer: &Sealer,
     job: Uuid,

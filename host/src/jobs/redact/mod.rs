@@ -2,7 +2,7 @@
 //!
 //! A secret is found in the encodings in which servers return it: verbatim, escaped for JSON, encoded for a URL, and
 //! within Base64. Parts that are secret themselves are found as well: the token after `Bearer`, a cookie's value, the
-//! strings and numbers in a JSON body, the fields of a form. `stream` redacts bytes that arrive in chunks.
+//! strings and numbers in a JSON value, the fields of a form. `stream` redacts bytes that arrive in chunks.
 
 mod stream;
 
@@ -10,7 +10,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use url::form_urlencoded;
@@ -20,13 +20,15 @@ pub use stream::StreamRedactor;
 
 use crate::config::Secret;
 
-/// Minimum length of a secret. Shorter secrets would match in almost every line, so they are not redacted.
+/// Minimum number of characters of a secret. Shorter secrets would match in almost every line, so they are not
+/// redacted.
 const MIN_LENGTH: usize = 4;
-/// Minimum length of a string in a JSON value, or of the value of a form's field, that counts as a secret itself.
-/// Shorter ones are often words or numbers that occur everywhere, such as years.
+/// Minimum length of a string in a JSON value, or of the value of a form's field, that counts as a secret itself, and
+/// minimum number of digits of a number in a JSON value. Shorter ones are often words or numbers that occur everywhere,
+/// such as years.
 const MIN_FIELD_LENGTH: usize = 6;
-/// Minimum length of a word in a header's value that counts as a secret itself, such as the token after `Bearer`. It is
-/// also the minimum length of a fragment of Base64.
+/// Minimum number of bytes of a word in a secret, other than a body, that counts as a secret itself, such as the token
+/// after `Bearer`. It is also the minimum length of a fragment of Base64.
 const MIN_WORD_LENGTH: usize = 8;
 /// Maximum length in bytes of the encodings that an automaton searches for together. There are few longer encodings,
 /// and they are searched for one by one.
@@ -97,7 +99,8 @@ const STRICT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.
 /// Replaces the values of secrets with `***`, in time linear in the input.
 #[derive(Default)]
 pub struct Redactor {
-    /// Longest first, so that a secret that contains another is replaced as a whole.
+    /// Encodings that are searched for one by one. Longest first, so that a secret that contains another is replaced as
+    /// a whole.
     long: Vec<Zeroizing<Vec<u8>>>,
     short: Option<AhoCorasick>,
     /// The encodings in `short`, for truncated secrets at the end of an input.
@@ -311,10 +314,10 @@ fn base64_fragments(value: &[u8]) -> impl Iterator<Item = String> {
 
 /// Returns the length of the prefix of `form` that `bytes` end with, if it is long enough not to be a coincidence.
 fn prefix_length_at_end(bytes: &[u8], form: &[u8]) -> Option<usize> {
-    let beginning = form.get(..MIN_LENGTH)?;
-    let from = bytes.len().saturating_sub(form.len() - 1);
+    let from = bytes.len().saturating_sub(form.len().checked_sub(1)?);
     let end = &bytes[from..];
-    memmem::find_iter(end, beginning).find(|at| form.starts_with(&end[*at..])).map(|at| end.len() - at)
+    let is_prefix = |at: &usize| end.len() - at >= MIN_LENGTH && form.starts_with(&end[*at..]);
+    memchr_iter(*form.first()?, end).find(is_prefix).map(|at| end.len() - at)
 }
 
 fn replace_ranges(bytes: &[u8], ranges: impl Iterator<Item = std::ops::Range<usize>>) -> Vec<u8> {

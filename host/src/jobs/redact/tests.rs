@@ -93,7 +93,7 @@ fn common_words_are_not_redacted() {
 #[test]
 fn truncated_secret_at_the_end_is_redacted() {
     let long = "x".repeat(100) + &"0123456789".repeat(100);
-    let redactor = redactor(&[("header.a", "abcdefghijkl"), ("body", &long)]);
+    let redactor = redactor(&[("header.a", "abcdefghijkl"), ("header.b", "1111abcdef"), ("body", &long)]);
     let check = |bytes: &str, expected: &str| {
         assert_eq!(String::from_utf8_lossy(&redactor.truncated_bytes(bytes.as_bytes())), expected);
     };
@@ -103,6 +103,8 @@ fn truncated_secret_at_the_end_is_redacted() {
     check("say abc", "say abc");
     check("say abcdx", "say abcdx");
     check(&format!("{long} and {}", &long[..500]), "*** and ***");
+    // The bytes before the secret are equal to its beginning.
+    check("say 11111abcd", "say 1***");
 }
 
 #[test]

@@ -28,12 +28,12 @@ pub struct LogFollower {
     _permit: OwnedSemaphorePermit,
 }
 
-/// The lines that were added to a log since the previous call.
+/// The lines that were added to a log since the previous call of [`LogFollower::read`].
 #[derive(Debug, Default)]
 pub struct LogNews {
-    /// The lines as JSON, each with the offset in bytes of its end.
+    /// The lines that the filter selects, as JSON, each with the offset in bytes of its end.
     pub lines: Vec<(usize, String)>,
-    /// Whether the log is complete.
+    /// Whether the log is complete, or its run was deleted.
     pub ended: bool,
     /// The run, if it has ended and could be read.
     pub run: Option<Run>,

@@ -64,7 +64,7 @@ pub(super) async fn read_log(runs: &Runs, run: Uuid, offset: usize) -> ApiResult
 pub struct LogFilter {
     /// Only lines of this level or of a more important one.
     pub level: Option<LogLevel>,
-    /// Only the last lines, up to this number.
+    /// Only the last lines that `level` includes, up to this number.
     pub tail: Option<u32>,
 }
 

@@ -19,7 +19,8 @@ struct LogStream {
 }
 
 /// Streams a log. Each line is an unnamed event, whose id is the offset of the line's end in bytes. The last event is
-/// `end`, with the run. If the process shuts down, the stream ends without the event `end`.
+/// `end`, with the run, or with `null` if the run can't be read. If the process shuts down, the stream ends without the
+/// event `end`.
 pub(super) fn stream_log(runs: Runs, log: LogFollower) -> Response {
     let log_stream = LogStream { runs, log, is_first: true, sent_at: Instant::now(), ended: false };
     event_stream(stream::unfold(log_stream, |mut log_stream| async move {

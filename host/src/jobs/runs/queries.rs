@@ -312,7 +312,7 @@ pub(super) async fn read_log(pool: &PgPool, id: Uuid, offset: i64) -> Result<Opt
 }
 
 /// Returns whether a run holds its lease. Inside a transaction, the run can't be ended by others before the
-/// transaction ends (a weaker lock than `FOR SHARE` would not prevent that: ending a run changes no key).
+/// transaction ends. A weaker lock than `FOR SHARE` would not prevent that, because ending a run changes no key column.
 pub(super) async fn lock_lease(executor: impl PgExecutor<'_>, run: Uuid, lease: Uuid) -> Result<bool, sqlx::Error> {
     let held: Option<Uuid> = sqlx::query_scalar(
         "SELECT id FROM cron_job_runs WHERE id = $1 AND lease_token = $2 AND status = 'running' FOR SHARE",

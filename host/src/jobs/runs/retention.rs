@@ -40,8 +40,8 @@ impl Runs {
         Ok(remove_logs(self, &deleted).await)
     }
 
-    /// Removes the oldest ended runs of jobs that have more than `keep` of them, with their logs. Skipped runs are
-    /// counted separately.
+    /// Removes the oldest ended runs of jobs that have more than `keep` of them, with their logs. Keeps one even if
+    /// `keep` is 0. Skipped runs are counted separately.
     ///
     /// # Errors
     /// Returns 503 if Postgres can't be reached.
@@ -50,8 +50,9 @@ impl Runs {
         Ok(remove_logs(self, &deleted).await)
     }
 
-    /// Removes logs whose run no longer exists, from the first page of the object store that contains any. Each call
-    /// continues where the previous one stopped, or starts from the beginning after an error.
+    /// Removes logs whose run no longer exists, from the first page of the object store that contains any. Keeps logs
+    /// that were written in the last hour. Each call continues where the previous one stopped, or starts from the
+    /// beginning after the last page or an error.
     ///
     /// # Errors
     /// Returns 503 if Postgres or the object store can't be reached.

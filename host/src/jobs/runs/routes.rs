@@ -58,7 +58,8 @@ pub(crate) struct RunsQuery {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct LogQuery {
-    /// Streams server-sent events: existing lines, new lines, then `event: end` with the run.
+    /// Streams server-sent events: existing lines, new lines, then `event: end` with the run, or with `null` if the run
+    /// can't be read.
     #[serde(default)]
     follow: bool,
     /// Lines per page, 1–200 (default 50). Without `limit` and `cursor`, the response contains the whole log.

@@ -90,7 +90,7 @@ impl Expression {
         self.minutes_step
     }
 
-    /// Returns whether the expression also fires in the hour before `local`.
+    /// Returns whether the field for hours also selects the hour before that of `local`.
     pub(super) fn fires_in_hour_before(&self, local: NaiveDateTime) -> bool {
         contains(self.hours, (local.hour() + 23) % 24)
     }

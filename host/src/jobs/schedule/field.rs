@@ -50,8 +50,8 @@ const MONTH: Field = Field {
 };
 const WEEKDAY: Field = Field {
     name: "weekday",
-    takes: "0 to 7 (0 and 7 are Sunday) or SUN to SAT, lists (1,3), ranges (MON-FRI), MON#1 for the first Monday of \
-            the month and 5L for the last Friday",
+    takes: "0 to 7 (0 and 7 are Sunday) or SUN to SAT, lists (1,3), ranges (MON-FRI), steps (*/2), MON#1 for the \
+            first Monday of the month and 5L for the last Friday",
     first: 0,
     last: 7,
     names: WEEKDAYS,
@@ -162,7 +162,7 @@ impl Field {
                 let (start, end) = self.range(start, end).ok_or_else(invalid)?;
                 (start, end, (end - start).max(1))
             }
-            // As in Vixie cron, a step needs a range.
+            // As in Vixie cron, a step needs a range or `*`.
             None if step.is_some() => return Err(invalid()),
             None => {
                 let value = self.number(range).ok_or_else(invalid)?;

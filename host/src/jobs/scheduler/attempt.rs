@@ -1,4 +1,5 @@
-//! One run, from its claim to its outcome. Every attempt has an outcome, even if the runner panics or hangs.
+//! One run, from its claim to its outcome. Every attempt has an outcome, even if the runner panics, or does not end at
+//! the time limit or after a stop.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -167,7 +168,7 @@ fn outcome_of(id: Uuid, run: Arc<ActiveRun>, result: Result<RunReport, RunFailur
     use RunStatus::{Cancelled, Fail, Success, Timeout};
     let (status, error_text, details, retryable) = match (result, run.stop_reason()) {
         (Ok(report), _) => (Success, None, Some(report.result), false),
-        // A stopped run fails for the reason of the stop, even if the runner returns another error.
+        // A stopped run that did not succeed ends for the reason of the stop, even if the runner returns another error.
         (Err(_), Some(StopReason::Cancelled)) => (Cancelled, None, None, false),
         (Err(_), Some(StopReason::LeaseLost)) => (Fail, Some(LEASE_LOST.to_owned()), None, true),
         (Err(_), Some(StopReason::SchedulerStopped)) => (Fail, Some(SCHEDULER_STOPPED.to_owned()), None, true),

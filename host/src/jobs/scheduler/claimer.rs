@@ -104,8 +104,8 @@ pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
         let sleep = match claim_batch(&state, &limits).await {
             Ok(claimed) => {
                 let considered = claimed.first().map_or(0, |row| row.candidates as usize);
-                // Runs that were considered but not claimed belong to plugins at their limit. Without active runs, the
-                // limit of a plugin is 1.
+                // Runs that were considered but not claimed exceed the permits of their kind or the limit of their
+                // plugin. The limit is 1 for a plugin that is not counted yet, so another claim may claim more.
                 let may_be_more = considered > claimed.len() || considered == limits.own + limits.shared;
                 has_backlog = is_own_search || (!claimed.is_empty() && may_be_more);
                 start_attempts(&state, &mut attempts, &mut active, claimed, permits);

@@ -17,8 +17,8 @@ const BATCH_SIZE: usize = 256;
 /// Time to collect more outcomes while many runs end.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(3);
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
-/// Time limit for recording outcomes. If Postgres was not available for this time, the leases have expired, and another
-/// scheduler has taken over the runs.
+/// Time limit for recording outcomes. After that, the leases are no longer renewed. Once they have expired, a sweep
+/// ends the runs.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(600);
 
 pub(super) async fn record_outcomes(state: Arc<SchedulerState>, mut outcomes: mpsc::UnboundedReceiver<Outcome>) {

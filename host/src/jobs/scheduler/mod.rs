@@ -58,8 +58,8 @@ impl Scheduler {
         scheduler
     }
 
-    /// Starts a scheduler for this run only. It executes the run unless another scheduler claims it first. It queues no
-    /// runs and touches no other run.
+    /// Starts a scheduler for this run only, which must belong to no job. The scheduler executes the run unless another
+    /// scheduler claims it first. It queues no runs and touches no other run.
     pub fn start_for_run(jobs: Jobs, run: Uuid, observer: Option<Arc<dyn RunObserver>>) -> Self {
         let mut scheduler = Self::without_claimer(jobs, observer);
         scheduler.tasks.spawn(one_run::execute_run(scheduler.state.clone(), run));

@@ -196,7 +196,8 @@ fn text_of(message: &Message) -> String {
     text
 }
 
-/// Removes the password from a server's reply, which may repeat its input.
+/// Removes the password from a server's reply, which may repeat its input. Puts the reply on one line of at most 300
+/// UTF-16 units.
 fn hide_password(text: &str, settings: &EmailSettings) -> String {
     let text = match &settings.credentials {
         Some((_, password)) if !password.expose().is_empty() => text.replace(password.expose(), "***"),

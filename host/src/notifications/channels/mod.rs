@@ -107,8 +107,8 @@ fn check_response(response: &EgressResponse, reason: Option<String>) -> Result<(
     }
 }
 
-/// Returns the delay that a 429 response asks for: Discord's `retry_after` in the body (in seconds), or the header
-/// `retry-after`.
+/// Returns the delay that a 429 response asks for: Discord's `retry_after` in the body, or the header `retry-after`.
+/// Both are in seconds. A date in the header is ignored.
 fn delay_of(response: &EgressResponse) -> Option<Duration> {
     let body: Option<serde_json::Value> = serde_json::from_slice(&response.body).ok();
     let seconds = body.as_ref().and_then(|body| body["retry_after"].as_f64());

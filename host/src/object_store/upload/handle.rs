@@ -12,8 +12,8 @@ use super::{
 /// Maximum number of chunks that wait to be sent; further writes wait.
 const MAX_QUEUED_CHUNKS: usize = 4;
 
-/// An upload in progress. The parts of a stream of any length use at most 28 MiB of memory. Dropping this value aborts
-/// the upload.
+/// An upload in progress, of at most [`MAX_UPLOAD_BYTES`](super::MAX_UPLOAD_BYTES). Its parts use at most 28 MiB of
+/// memory. Dropping this value aborts the upload.
 pub struct Upload {
     chunks: mpsc::Sender<Bytes>,
     stored: Option<oneshot::Receiver<StoreResult<StoredBody>>>,
@@ -55,7 +55,7 @@ impl Upload {
     /// no longer be used: the bytes may or may not have been accepted.
     ///
     /// # Errors
-    /// Returns the error of the store for these or for earlier bytes.
+    /// Returns the error of the store for these or for earlier bytes, or an error if there are too many bytes.
     pub async fn write(&mut self, bytes: Bytes) -> StoreResult<()> {
         match self.chunks.send(bytes).await {
             Ok(()) => Ok(()),

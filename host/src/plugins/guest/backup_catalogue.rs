@@ -39,7 +39,8 @@ pub trait BackupCatalogue: Send + Sync + 'static {
     /// Marks the backup as verified or as failed, unless it could not be checked.
     async fn verify(&self, id: Uuid, run: RunLease) -> Result<BackupVerification, CatalogueError>;
 
-    /// Removes a backup: the dump, the manifest, the list of the backup's objects and the catalogue entry.
+    /// Removes a backup: the dump, the manifest, the list of the backup's objects and the catalogue entry. A sweep
+    /// later removes the copies of objects that no other backup needs.
     async fn remove(&self, id: Uuid) -> Result<(), CatalogueError>;
 }
 

@@ -21,6 +21,6 @@ pub struct DroppedDatabases {
     pub count: u64,
     /// Disk space that the databases used, in bytes.
     pub bytes: u64,
-    /// Whether another call may drop more.
+    /// Whether another call may drop more. False after a failure, so that callers don't repeat it endlessly.
     pub more: bool,
 }

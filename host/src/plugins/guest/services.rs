@@ -39,7 +39,7 @@ pub struct Services {
     pub state_kib: u32,
     /// The history of runs, for checking leases and removing old runs.
     pub runs: Runs,
-    /// Has the master keys, whose ids are facts about backups.
+    /// Has the master keys. The manifest of a backup names the key that its sealed values need.
     pub sealer: Sealer,
     /// The columns of the platform database that are sealed with a master key.
     pub sealed_columns: Vec<SealedColumn>,

@@ -30,6 +30,7 @@ pub(in crate::plugins) struct SharedPermits {
 pub(in crate::plugins) struct PluginPermits {
     /// `None` for plugins that do AtlasHub's own work.
     share: Option<Arc<Semaphore>>,
+    /// For plugins that do AtlasHub's own work, the permits that only they can take.
     common: Arc<Semaphore>,
 }
 

@@ -31,7 +31,8 @@ pub trait TransferService: Send + Sync + 'static {
     /// Marks an export as ready if its file is in storage.
     ///
     /// # Errors
-    /// Returns `Refused` if the file is missing or does not have the given size.
+    /// Returns `Refused` if the file is missing or does not have the given size, and `NotFound` if the export expired
+    /// or is not assigned to this run.
     async fn record_export(&self, id: Uuid, stored: StoredExport, run: RunLease) -> Result<(), TransferError>;
 
     /// Returns the database of an import.
@@ -41,8 +42,8 @@ pub trait TransferService: Send + Sync + 'static {
     async fn open_import(&self, id: Uuid, run: RunLease) -> Result<ImportFile, TransferError>;
 
     /// Loads a file into its table in one transaction, and commits the transaction unless the import is a dry run.
-    /// Returns `None` if the direct method failed and nothing was changed. Dropping the future rolls the transaction
-    /// back, unless it is being committed.
+    /// Returns `None`, without a change, if the direct method failed or can't be used. Dropping the future rolls the
+    /// transaction back, unless it is being committed.
     async fn load_import(
         &self,
         id: Uuid,

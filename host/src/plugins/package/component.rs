@@ -9,7 +9,8 @@ use super::{Refusal, read_manifest};
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComponentFacts {
     pub manifest: Manifest,
-    /// Interfaces that the component calls, without package and version, for example `http`.
+    /// Imported interfaces without package and version, for example `http`. Of the interfaces that need a grant, only
+    /// those that the component calls.
     pub imports: Vec<String>,
     /// The imported interfaces that need a grant.
     pub capabilities: Vec<Capability>,

@@ -35,7 +35,7 @@ pub enum Refusal {
     RevokedKey(String),
     #[error("the signature by key {0} is wrong: the component, the signature or its trusted comment was changed")]
     WrongSignature(String),
-    #[error("the file (SHA-256 {0}) was revoked")]
+    #[error("the file (SHA-256 {0}) was revoked; approve the plugin to run it again")]
     RevokedFile(String),
     #[error("the file is not a WebAssembly component: {0}")]
     NotAComponent(String),
@@ -71,7 +71,7 @@ pub enum Refusal {
     OtherKey { approved: String, actual: String },
     #[error("it requests more than you approved: {0}")]
     WiderRequest(String),
-    #[error("its secrets can't be opened: {0}")]
+    #[error("its secrets can't be opened: {0}; approve the plugin again with new values to replace them")]
     Grants(String),
 }
 

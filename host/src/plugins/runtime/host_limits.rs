@@ -4,7 +4,8 @@ use plugin_manifest::Limits;
 
 use crate::config::PluginsConfig;
 
-/// Maximum number of bytes that a guest may pass in one host call. The largest valid call passes 1 MiB and some text.
+/// Maximum number of bytes that a guest may pass in one host call. Some arguments have no lower limit of their own,
+/// such as the body of a request in `http`, unless it is a stream, and the parameters in `query`.
 pub(super) const MAX_CALL_BYTES: usize = 4 << 20;
 /// Number of components that are compiled at a time.
 const MAX_COMPILATIONS: u32 = 1;

@@ -15,7 +15,7 @@ pub struct Inspection {
     pub sha256: Option<[u8; 32]>,
     /// Id of the key that the signature names.
     pub key_id: Option<String>,
-    /// The plugin, if its signature is valid and its manifest can be read.
+    /// The plugin, if its signature, manifest, imports and parameter schemas are valid.
     pub plugin: Option<Arc<InspectedPlugin>>,
     /// The reason why the plugin does not run.
     pub refusal: Option<Refusal>,

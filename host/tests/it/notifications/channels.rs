@@ -329,6 +329,26 @@ async fn channels_are_resealed_with_a_new_master_key() {
 }
 
 #[tokio::test]
+async fn channel_with_unreadable_settings_can_be_repaired() {
+    let app = app_for("").await;
+    let channel = create_channel(&app, webhook("https://lost.example/hook")).await;
+    sqlx::query("UPDATE notification_channels SET sealed = '\\x00'").execute(app.app.platform()).await.unwrap();
+    let path = format!("/admin/v1/notifications/{}", channel["id"].as_str().unwrap());
+    let (_, shown) = app.admin().get(&path).await;
+    assert!(shown["lastError"].as_str().unwrap().contains("master key"), "{shown}");
+
+    // Nothing is left of the old settings, so a change must contain all of them.
+    let (status, error) = app.admin().patch(&path, json!({ "url": "https://new.example/hook" })).await;
+    assert_eq!((status, &error["error"]["message"]), (StatusCode::BAD_REQUEST, &json!("`secret` is missing.")));
+    let change = json!({ "url": "https://new.example/hook", "secret": SECRET });
+    let (status, mended) = app.admin().patch(&path, change).await;
+    assert_eq!(
+        (status, &mended["url"], &mended["lastError"]),
+        (StatusCode::OK, &json!("https://new.example"), &Value::Null)
+    );
+}
+
+#[tokio::test]
 async fn low_disk_is_reported_once_until_it_recovers() {
     let server = WebServer::start(|_| WebResponse::status(204)).await;
     let app = app_for(&server.entry()).await;

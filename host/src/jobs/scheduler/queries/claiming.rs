@@ -33,8 +33,7 @@ pub(in crate::jobs::scheduler) struct ClaimedRow {
     /// Whether the run has a fire time, but its job was disabled. A retry that is queued at the moment in which its job
     /// is disabled is not cancelled with the others.
     pub is_disabled: bool,
-    /// Number of due runs that the statement considered. Those that it did not claim wait for other runs of their
-    /// plugins.
+    /// Number of due runs that the statement considered. Those that it did not claim exceed one of the [`ClaimLimits`].
     pub candidates: i64,
 }
 

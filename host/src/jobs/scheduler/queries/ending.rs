@@ -108,7 +108,8 @@ pub(in crate::jobs::scheduler) struct EndedRow {
 /// The delay doubles with each attempt, up to a day, plus a random part of up to a quarter, so that runs that failed
 /// together are not retried together. The ids of attempts are UUIDs of version 7, which sort by time.
 ///
-/// Runs of a job that was disabled are not retried, except manual ones, which have no fire time.
+/// Runs whose cancellation was requested are not retried. Neither are the runs of a disabled job, except manual ones,
+/// which have no fire time.
 pub(in crate::jobs::scheduler) async fn end_runs(
     connection: &mut PgConnection,
     runs: &[EndingRun],

@@ -61,8 +61,9 @@ pub(in crate::jobs::scheduler) struct JobCursor {
 /// Inserts the runs as queued or skipped, and advances the cursors. Returns the number of new runs by status. No second
 /// run is inserted for a fire time that has one.
 ///
-/// A catch-up run is queued while a run of another scheduler than `worker` is active: that scheduler may have crashed,
-/// and then the run only ends when its lease expires. The catch-up run waits until that run has ended.
+/// With the overlap policy `skip`, only the first of a job's runs is queued, and only if no run of the job is active or
+/// queued. But a catch-up run is queued although a run of another scheduler than `worker` is active: that scheduler may
+/// have crashed, and then its run only ends when the lease expires. The catch-up run waits until that run has ended.
 pub(in crate::jobs::scheduler) async fn queue_due_runs(
     transaction: &mut PgConnection,
     runs: &[FiredRun],

@@ -21,7 +21,9 @@ pub struct ProposedKey {
     pub modified_at: DateTime<Utc>,
 }
 
-/// Reads the keys in `trusted-keys/*.pub`, by key id. Logs and skips files that are not public keys.
+/// Reads the keys in `trusted-keys/*.pub`, by key id. Reads only the first 100 files of the folder, in the order of
+/// their names. Logs and skips files that are not public keys. If several files have keys with the same id, the first
+/// counts.
 ///
 /// # Errors
 /// Returns an error if the folder `trusted-keys` exists but can't be read.
