@@ -71,11 +71,8 @@ pub(super) fn rebased(draft: &[Header], base: &[Header], saved: &[Header]) -> Ve
         }
     }
     // Headers that another client has added. Ids of removed headers are not used again.
-    let mut next = Header::beside(draft).id;
-    for saved in saved.iter().filter(|saved| !saved.is_in(base) && !saved.is_in(draft)) {
-        headers.push(Header { id: next, ..saved.clone() });
-        next += 1;
-    }
+    let added = saved.iter().filter(|saved| !saved.is_in(base) && !saved.is_in(draft));
+    headers.extend((Header::beside(draft).id..).zip(added).map(|(id, added)| Header { id, ..added.clone() }));
     headers
 }
 
