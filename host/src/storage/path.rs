@@ -116,7 +116,7 @@ impl ObjectPath {
 /// the segment `..`.
 pub(super) fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, ApiError> {
     if !prefix.is_empty() {
-        check(prefix, Shape::Prefix).and_then(|()| check_length(bucket, prefix)).map_err(invalid_path)?;
+        check(prefix, Shape::Prefix).and_then(|()| check_length(bucket, prefix)).map_err(invalid_prefix)?;
     }
     Ok(format!("{bucket}/{prefix}"))
 }
@@ -164,6 +164,11 @@ fn invalid_path(rule: &'static str) -> ApiError {
     ApiError::new(Code::InvalidPath, format!("The object path {rule}.")).with_hint(
         "Send a `path` like `notes/x.png`, or the `objectKey` of the upload response, like `uploads/notes/x.png`.",
     )
+}
+
+fn invalid_prefix(rule: &'static str) -> ApiError {
+    ApiError::new(Code::InvalidPath, format!("The prefix {rule}."))
+        .with_hint("Send the beginning of paths in the bucket, like `notes/`, without the name of the bucket.")
 }
 
 fn check_length(bucket: &BucketName, path: &str) -> Result<(), &'static str> {
@@ -389,7 +394,7 @@ mod tests {
             assert_eq!(list_prefix(&uploads(), prefix).unwrap(), format!("uploads/{prefix}"));
         }
         for prefix in ["/", "/a", "a//", "a//b", "../", "..", "a/../b", "a\\", "%2e%2e/", "a\0", "proj-abcdefgh/"] {
-            assert!(list_prefix(&uploads(), prefix).is_err(), "{prefix}");
+            assert!(list_prefix(&uploads(), prefix).unwrap_err().message().starts_with("The prefix "), "{prefix}");
         }
     }
 }
