@@ -5,8 +5,8 @@
 //! project.
 //!
 //! After a failure, the name is freed before anything is removed: while the object store is not available, the bucket
-//! can't be removed, and the row stays until recovery removes both. If a crash left the name taken, the next attempt to
-//! use the name frees it.
+//! can't be removed, and the row stays until recovery removes both. If a crash left the name taken, the next request
+//! that creates a project with this name frees it.
 
 use api_types::{CreatedProject, KeyType, ProjectState};
 use rand::Rng;

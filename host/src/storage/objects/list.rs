@@ -99,7 +99,7 @@ fn cursor_scope(project_id: &str, prefix: &str, delimiter: Option<&str>) -> Stri
     hex::encode(&hash[..8])
 }
 
-/// The place in a list where a page begins.
+/// The position in a list at which a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Position {
     /// The beginning, in a request without a cursor.
