@@ -51,7 +51,7 @@ impl CheckedScript {
 pub struct ScriptEnd {
     /// Number of statements, from the first one, whose changes are committed.
     pub committed_statements: usize,
-    /// Number of rows returned or changed.
+    /// Number of rows that the statements returned or changed. The returned rows are not kept.
     pub row_count: u64,
     pub failure: Option<ScriptError>,
     /// Whether the changes of the statement or commit that failed may have been committed.

@@ -1,6 +1,6 @@
 //! The history of SQL that was sent to the editor, including SQL that failed or was refused, and of SQL that ran in the
-//! background. If a request failed because of a problem of the server, such as a lost connection, its SQL is not
-//! recorded.
+//! background. The SQL of a request is not recorded if its response is a server error other than 504, for example 503
+//! because of a lost connection.
 
 use api_types::SqlHistoryEntry;
 use chrono::{DateTime, Utc};

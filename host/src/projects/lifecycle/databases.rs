@@ -46,7 +46,7 @@ pub struct DatabaseEntry {
 pub struct DatabaseTable {
     pub schema: String,
     pub name: String,
-    /// The planner's estimate.
+    /// The planner's estimate; 0 if the table was never analyzed.
     pub estimated_rows: u64,
     pub columns: Vec<DatabaseColumn>,
 }
