@@ -20,7 +20,7 @@ use crate::{
     error::{ApiResult, Code},
 };
 
-/// A script to run, also as the parameters of a run.
+/// A script to run. A run stores it as its parameters.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScriptRequest {
@@ -87,7 +87,7 @@ impl SqlEditorState {
     }
 
     /// Runs a script until it ends, or until `timeout` has passed or it is cancelled, and adds it to the history.
-    /// `on_statement` is called after each statement.
+    /// `on_statement` is called after each statement that was carried out.
     ///
     /// # Errors
     /// Fails if the connection can't be opened. [`ScriptEnd::failure`] reports the failure of a statement or of the

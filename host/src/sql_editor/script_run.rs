@@ -89,7 +89,8 @@ pub struct StatementDone<'a> {
     pub duration_ms: f64,
 }
 
-/// Runs the script until its end or the first failure. `on_statement` is called after each statement.
+/// Runs the script until its end or the first failure. `on_statement` is called after each statement that was carried
+/// out.
 pub(super) async fn run(
     client: ExclusiveClient,
     run: &ScriptRun,

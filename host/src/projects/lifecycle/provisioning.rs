@@ -196,8 +196,8 @@ async fn insert_rows(
 }
 
 /// Removes a project's databases, roles, bucket, uploaded archives and rows, as far as they exist. The row of the
-/// project is removed last, so that a failure leaves a row that recovery finds. The audit entry is written in the
-/// transaction that removes the row. Backups stay. A sweep removes the files of exports and imports.
+/// project is removed last, so that a failure leaves a row that recovery finds. `entry` is written to the audit log in
+/// the transaction that removes the row. Backups stay. A sweep removes the files of exports and imports.
 pub(super) async fn remove_all(
     state: &ProjectsState,
     connection: &mut PgConnection,

@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    /// If it did not differ, a list could return the same cursor for ever.
+    /// If the cursor did not differ from no cursor, a list could return the same cursor for ever.
     #[test]
     fn cursor_of_an_empty_page_begins_the_list_and_differs_from_no_cursor() {
         let scope = cursor_scope("a", "uploads/", None);

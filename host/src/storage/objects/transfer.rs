@@ -38,9 +38,9 @@ enum IfTaken {
 /// the move is interrupted, both objects can exist.
 ///
 /// # Errors
-/// Returns 400 for an invalid path or if the store refuses the copy, 404 if a bucket or the object does not exist, 409
-/// if the new path is taken or the object was replaced, or for a move also moved or deleted, in the meantime, and 413
-/// if the object is larger than the new bucket allows.
+/// Returns 400 for an invalid path or if the store refuses the copy, 404 if a bucket or the object does not exist, and
+/// 413 if the object is larger than the new bucket allows. Returns 409 if the new path is taken, if the object was
+/// replaced in the meantime, or if another request moved or deleted it while this one moves it.
 pub(in super::super) async fn transfer_object(
     access: StorageAccess,
     request: MoveObject,
