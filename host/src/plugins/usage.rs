@@ -1,4 +1,4 @@
-//! Lists the jobs that use a plugin, and counts its runs.
+//! Lists the jobs that use a plugin, and counts its runs of the last 24 hours and those in progress.
 
 use std::collections::HashMap;
 

@@ -49,7 +49,7 @@ impl AuthSettingsCache {
         Self { platform, cached: Arc::default() }
     }
 
-    /// Returns the settings of an existing project, or `None` if it has never switched login on.
+    /// Returns the settings of an existing project, or `None` if they were never changed.
     ///
     /// # Errors
     /// Returns 503 if Postgres can't be reached.

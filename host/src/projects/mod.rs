@@ -6,8 +6,8 @@
 //! - `row_cache`: a cache of rows that does not store what was read before a change.
 //! - `auth_settings`: a project's settings of end-user login, cached.
 //! - `keys`: the format, creation, rotation and revocation of API keys, and the cache that each request reads.
-//! - `gate`: the middleware of the public surface. It checks key, origin, rate limit and user token, and creates the
-//!   [`Caller`].
+//! - `gate`: the middleware of the public surface. It checks key, origin, rate limit, user token and, if the project
+//!   requires it, the user's session, and creates the [`Caller`].
 //! - `lifecycle`: creating, changing and deleting projects; recovery after a crash; databases and their credentials.
 //! - `totals`: the list of projects with their sizes and counts.
 //! - `admin_project`: the extractor for the path segment `{project}` of the admin surface.

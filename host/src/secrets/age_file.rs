@@ -19,7 +19,7 @@ const MAGIC: &[u8] = b"age-encryption.org/v1";
 /// Maximum number of bytes that are decrypted at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// The reason why a file can't be decrypted.
+/// The reason why a file can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum AgeError {
     #[error("it is encrypted, so an age identity is needed")]
@@ -97,9 +97,11 @@ impl Write for Output {
     }
 }
 
-/// Opens a file. If the file is encrypted, its content is decrypted; otherwise, the content is the file itself.
+/// Opens a file. If the file begins like every encrypted file, its content is decrypted; otherwise, the content is the
+/// file itself.
 ///
-/// If an encrypted file was changed or cut short, the content ends with an error that [`is_damage`] recognizes.
+/// If an encrypted file was changed or cut short after its header, the content ends with an error that [`is_damage`]
+/// recognizes, or this function fails with [`AgeError::Damaged`].
 ///
 /// # Errors
 /// Fails if the start of the file can't be read. If the file is encrypted, also fails if the identity is missing or

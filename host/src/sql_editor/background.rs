@@ -20,7 +20,7 @@ use crate::{
     error::{ApiResult, Code},
 };
 
-/// A script to run, also as the parameters of a run.
+/// A script to run. A run stores it as its parameters.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScriptRequest {
@@ -51,9 +51,11 @@ impl CheckedScript {
 pub struct ScriptEnd {
     /// Number of statements, from the first one, whose changes are committed.
     pub committed_statements: usize,
-    /// Number of rows returned or changed.
+    /// Number of rows that the statements returned or changed. The returned rows are not kept.
     pub row_count: u64,
     pub failure: Option<ScriptError>,
+    /// Whether the changes of the statement or commit that failed may have been committed.
+    pub is_uncertain: bool,
 }
 
 /// The failure that stopped a script.
@@ -84,11 +86,12 @@ impl SqlEditorState {
         Ok(CheckedScript(script))
     }
 
-    /// Runs a script until it ends, or until `timeout` has passed or it is cancelled. `on_statement` is called after
-    /// each statement.
+    /// Runs a script until it ends, or until `timeout` has passed or it is cancelled, and adds it to the history.
+    /// `on_statement` is called after each statement that was carried out.
     ///
     /// # Errors
-    /// Fails if the connection can't be opened. [`ScriptEnd::failure`] reports the failure of a statement.
+    /// Fails if the connection can't be opened. [`ScriptEnd::failure`] reports the failure of a statement or of the
+    /// commit.
     pub async fn run_script(
         &self,
         project: &str,
@@ -111,6 +114,7 @@ impl SqlEditorState {
             committed_statements: outcome.progress.committed,
             row_count: outcome.progress.row_count,
             failure,
+            is_uncertain: outcome.is_uncertain,
         };
         let ended = Ended {
             row_count: end.failure.is_none().then_some(end.row_count),

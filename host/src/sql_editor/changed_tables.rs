@@ -16,8 +16,8 @@ const TABLE_FIELDS: [&str; 3] = ["relation", "table", "view"];
 /// Fields of a statement that contain a list of tables, or of other objects.
 const LIST_FIELDS: [&str; 2] = ["relations", "objects"];
 
-/// Returns the names of the tables and views that a statement creates, changes or drops, for example `app.books`. The
-/// schema is left out if the statement does not name it.
+/// Returns the names of the tables and views that a statement creates, changes or drops, for example `app.books`, at
+/// most [`MAX_TABLES`]. The schema is left out if the statement does not name it.
 pub(super) fn changed_tables(tree: &SyntaxTree) -> Vec<String> {
     let Some((kind, node)) = tree.statement() else { return Vec::new() };
     let mut tables = match kind {

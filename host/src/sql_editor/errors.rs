@@ -122,10 +122,11 @@ struct Positions<'s> {
 fn timed_out(limit: Duration) -> ApiError {
     let limit = limit.as_secs_f64();
     let unit = if limit == 1.0 { "second" } else { "seconds" };
-    ApiError::new(Code::Timeout, format!("The statement exceeded its time limit of {limit} {unit} and was stopped."))
+    // The limit is that of a whole script too.
+    ApiError::new(Code::Timeout, format!("The SQL exceeded its time limit of {limit} {unit} and was stopped."))
         .with_hint(
             "Request fewer rows, or add an index. EXPLAIN shows which part is slow. `timeoutMs` raises the limit to \
-             at most 60000.",
+             at most 60000. Start longer work with `POST /admin/v1/projects/{project}/sql/runs`.",
         )
 }
 

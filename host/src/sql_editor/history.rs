@@ -1,5 +1,6 @@
-//! The history of SQL that was sent to the editor, including SQL that failed or was refused. SQL that failed because of
-//! a problem of the server, such as a lost connection, is not recorded.
+//! The history of SQL that was sent to the editor, including SQL that failed or was refused, and of SQL that ran in the
+//! background. The SQL of a request is not recorded if its response is a server error other than 504, for example 503
+//! because of a lost connection.
 
 use api_types::SqlHistoryEntry;
 use chrono::{DateTime, Utc};
@@ -10,7 +11,7 @@ use crate::error::describe_cause;
 /// Maximum number of entries per project.
 const MAX_ENTRIES: i64 = 1000;
 
-/// Result of a request.
+/// Result of a request or of a run in the background.
 pub(super) struct Ended {
     /// `None` if the request failed.
     pub(super) row_count: Option<u64>,

@@ -19,8 +19,8 @@ impl SqlEditorState {
     /// without comments and semicolons around it.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::check_script`], `sql_refused` if the SQL is not one query that returns rows, the
-    /// error of Postgres if it rejects the query, and the errors of opening a connection.
+    /// Returns the errors of [`Self::check_script`], `sql_refused` if the SQL is not one query that returns rows, or
+    /// contains parameters, the error of Postgres if it rejects the query, and the errors of opening a connection.
     pub async fn check_query(&self, project: &str, sql: &str) -> ApiResult<String> {
         check_text(sql)?;
         let permissions = Permissions { create_extension: self.allow_create_extension };

@@ -1,7 +1,8 @@
 //! Rejects statements that contain anything the editor does not run.
 //!
 //! These checks only give earlier and clearer errors. They are not a security boundary: SQL built at run time, plpgsql
-//! bodies and deeply nested bodies are not checked. The boundary is the privileges of `proj_<id>_owner`.
+//! bodies and deeply nested bodies are not checked, and of statements that are too large for a tree only the names of
+//! called functions. The boundary is the privileges of `proj_<id>_owner`.
 
 use pg_query::protobuf::{ObjectType, VariableSetKind};
 use serde_json::Value;
@@ -13,8 +14,8 @@ use super::{
 
 // Explanations and alternatives that several rejections share.
 const ROLES: &str = "AtlasHub manages the roles and their passwords. Use API keys and table exposure instead.";
-const TRANSACTIONS: &str = "A script already runs in one transaction. Remove the statement, or send \
-     `\"transaction\": false` to commit each statement on its own.";
+const TRANSACTIONS: &str = "Remove the statement. A script already runs in one transaction. To commit each of its \
+     statements on its own, send `\"transaction\": false`.";
 const TRANSACTION_MODES: &str = "AtlasHub starts the transactions. To choose whether one may write, use `readOnly` \
      (the switch “Read only” in the dashboard). Its other properties can't be changed.";
 const SERVER: &str = "It affects the whole server, not only this project.";
@@ -57,7 +58,7 @@ fn check_node(name: &str, value: &Value, permissions: Permissions, body_depth: u
             "Set ATLASHUB_SQL_CREATE_EXTENSION=true to allow it for extensions that Postgres trusts.",
         ),
         "AlterSystemStmt" => reject("ALTER SYSTEM", SERVER),
-        "LoadStmt" => reject("LOAD", FILES),
+        "LoadStmt" => reject("LOAD", "It loads a library of the server."),
         "TransactionStmt" => reject("transaction control statements", TRANSACTIONS),
         "VariableSetStmt" => check_variable(value),
         "CreateRoleStmt" => reject("CREATE ROLE", ROLES),

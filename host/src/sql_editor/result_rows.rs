@@ -10,7 +10,7 @@ use crate::{
     http::{ResponseBuffer, ResponseError},
 };
 
-/// Maximum size of the values in one response, in bytes.
+/// Maximum size of the values of one result, in bytes. A response to a script contains several results.
 const MAX_VALUE_BYTES: usize = 8 << 20;
 /// Maximum number of bytes of a response that are reserved for the members after the rows, mainly notices.
 const END_BYTES: usize = 3 << 20;
@@ -20,7 +20,7 @@ pub(super) struct ResultRows {
     response: ResponseBuffer,
     /// Whether the result has columns.
     pub(super) has_columns: bool,
-    /// Number of rows in the response.
+    /// Number of rows of the result in the response.
     pub(super) returned: usize,
     /// Number of rows received, whether returned or not.
     pub(super) received: u64,

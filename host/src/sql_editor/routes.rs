@@ -102,7 +102,7 @@ pub(crate) async fn run_sql(
     Ok((Extension(AuditDetails(details)), nothing_changed, response))
 }
 
-/// SQL that ran, with or without success.
+/// A statement that was carried out, or a script that ran with or without success.
 struct Ran {
     ended: Ended,
     /// For the audit log.
@@ -110,7 +110,7 @@ struct Ran {
     response: ResponseBuffer,
 }
 
-/// SQL that did not run, or whose result is lost.
+/// SQL that did not run, a statement that failed, or SQL whose result is lost.
 struct NoResult {
     error: ApiError,
     /// For the audit log, if the SQL changed something, so that only its result is lost.

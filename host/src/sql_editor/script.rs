@@ -48,7 +48,8 @@ pub(super) fn statements(sql: &str, permissions: Permissions) -> ApiResult<impl 
     }))
 }
 
-/// Splits a script at semicolons between statements. If a statement has a syntax error, the others are still found.
+/// Splits a script at semicolons between statements. If a statement has a syntax error, the others are usually still
+/// found.
 fn split(sql: &str) -> Vec<&str> {
     if let Ok(pieces) = pg_query::split_with_parser(sql) {
         return pieces;

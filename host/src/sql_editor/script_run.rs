@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     db::ExclusiveClient,
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, Code},
     http::{Recipient, ResponseBuffer, ResponseMemory},
 };
 
@@ -74,6 +74,8 @@ pub(super) struct ScriptOutcome {
     pub(super) response: ApiResult<ResponseBuffer>,
     /// Index of the statement that failed, or `None` if the commit failed, and the error.
     pub(super) failure: Option<(Option<u32>, ApiError)>,
+    /// Whether the changes of the statement or commit that failed may have been committed.
+    pub(super) is_uncertain: bool,
     pub(super) progress: Progress,
 }
 
@@ -87,7 +89,8 @@ pub struct StatementDone<'a> {
     pub duration_ms: f64,
 }
 
-/// Runs the script until its end or the first failure. `on_statement` is called after each statement.
+/// Runs the script until its end or the first failure. `on_statement` is called after each statement that was carried
+/// out.
 pub(super) async fn run(
     client: ExclusiveClient,
     run: &ScriptRun,
@@ -121,14 +124,29 @@ pub(super) async fn run(
         committed_statements: progress.committed,
         duration_ms,
     };
+    let is_uncertain = failure
+        .as_ref()
+        .is_some_and(|(statement, error)| may_be_committed(*statement, error.code(), run.in_one_transaction));
     let lost = match (&failure, progress.committed) {
         (None, _) => "The statements were carried out. Only their results are lost.",
+        (Some(_), 0) if is_uncertain => "The script failed, but its changes may have been committed.",
         (Some(_), 0) => "The script failed. Nothing was changed.",
         (Some(_), _) => "The script failed. The statements before the failure were committed.",
     };
     let results = std::mem::take(&mut progress.results);
     let response = script_result(memory, results, &end).map_err(|error| error.with_hint(lost));
-    ScriptOutcome { response, failure, progress }
+    ScriptOutcome { response, failure, is_uncertain, progress }
+}
+
+/// Returns whether Postgres may have committed the changes of what failed: `statement`, or the commit if it is `None`.
+/// If the connection is lost, or the run ends before Postgres has responded, the outcome is unknown. Without a commit,
+/// a lost connection undoes the transaction of a script.
+fn may_be_committed(statement: Option<u32>, code: Code, in_one_transaction: bool) -> bool {
+    match code {
+        Code::Unavailable => statement.is_none() || !in_one_transaction,
+        Code::Timeout | Code::Cancelled => statement.is_none(),
+        _ => false,
+    }
 }
 
 /// Builds an [`api_types::ScriptResult`].
@@ -203,4 +221,24 @@ async fn execute(
         progress.committed = progress.done;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcome_is_uncertain_only_if_a_commit_may_have_been_sent() {
+        for (statement, code, in_one_transaction, expected) in [
+            (None, Code::Unavailable, true, true),
+            (None, Code::Timeout, true, true),
+            (None, Code::SqlError, true, false),
+            (Some(0), Code::Unavailable, true, false),
+            (Some(0), Code::Unavailable, false, true),
+            (Some(0), Code::SqlError, false, false),
+        ] {
+            let actual = may_be_committed(statement, code, in_one_transaction);
+            assert_eq!(actual, expected, "{statement:?} {code:?} {in_one_transaction}");
+        }
+    }
 }

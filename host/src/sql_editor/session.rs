@@ -36,7 +36,8 @@ const DECLARE_CURSOR: &str = "DECLARE atlashub_editor NO SCROLL CURSOR FOR ";
 /// A statement to run, and its options.
 pub(super) struct StatementRun<'a> {
     pub(super) sql: &'a str,
-    /// `None` if the host's parser rejects the SQL. Then Postgres's error is reported.
+    /// `None` if the host's parser rejects the SQL. Such SQL does not run: the failure is Postgres's error, or
+    /// [`Failure::UnknownGrammar`] if Postgres accepts it.
     pub(super) statement: Option<&'a Statement>,
     pub(super) explain: Explain,
     pub(super) transaction: Transaction,

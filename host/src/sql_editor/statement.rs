@@ -15,7 +15,7 @@ use super::{
 /// SQL.
 const MAX_TREE_TEXT_BYTES: usize = 128 * 1024;
 
-/// A statement that may run.
+/// The properties of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
     /// Name of the command: `SELECT`, `CREATE TABLE`, …. Empty if the statement is refused because it is too long or
@@ -110,7 +110,7 @@ fn classify_tree(tree: SyntaxTree, permissions: Permissions) -> Result<Analysis,
     Ok(Analysis { statement, tree: Some(tree), refusal })
 }
 
-/// Returns whether an `EXPLAIN` runs its statement.
+/// Returns whether an `EXPLAIN` may run its statement: it has the option `ANALYZE`, whatever the option's value.
 fn runs_explained(explain: &Value) -> bool {
     let options = explain["options"].as_array().map(Vec::as_slice).unwrap_or_default();
     options.iter().filter_map(kind_of).any(|(_, option)| option["defname"] == "analyze")

@@ -14,7 +14,7 @@ impl SyntaxTree {
         kind_of(&self.0["stmts"][0]["stmt"])
     }
 
-    /// Calls `visit` with the name and value of every node and field.
+    /// Calls `visit` with the name and value of every node, and of every field that is not null.
     pub(super) fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a str, &'a Value)) {
         walk(&self.0, visit);
     }

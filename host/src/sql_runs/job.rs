@@ -85,12 +85,8 @@ fn report(end: ScriptEnd, total: u64, output: &dyn RunOutput) -> Result<RunRepor
         "committedStatements": end.committed_statements,
         "rowCount": end.row_count,
     });
+    let kept = kept_changes(&end);
     let Some(failure) = end.failure else { return Ok(RunReport { result }) };
-    let kept = match end.committed_statements {
-        0 => "Nothing was changed.".to_owned(),
-        1 => "The first statement was committed.".to_owned(),
-        count => format!("The first {count} statements were committed."),
-    };
     let statement = failure.statement.map(|index| format!("Statement {} of {total}: ", u64::from(index) + 1));
     let reason = failure.message.trim_end_matches('.');
     let message = format!("{}{reason}. {kept}", statement.unwrap_or_default());
@@ -102,9 +98,31 @@ fn report(end: ScriptEnd, total: u64, output: &dyn RunOutput) -> Result<RunRepor
     })
 }
 
+/// Describes the changes that a failed script leaves behind.
+fn kept_changes(end: &ScriptEnd) -> String {
+    match end.committed_statements {
+        0 if end.is_uncertain => {
+            "Changes of the script may have been committed. Check them before you run it again.".to_owned()
+        }
+        0 => "Nothing was changed.".to_owned(),
+        1 => "The first statement was committed.".to_owned(),
+        count => format!("The first {count} statements were committed."),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failed_script_with_an_unknown_outcome_does_not_claim_that_nothing_was_changed() {
+        let kept = |committed_statements: usize, is_uncertain: bool| {
+            kept_changes(&ScriptEnd { committed_statements, row_count: 0, failure: None, is_uncertain })
+        };
+        assert_eq!(kept(0, false), "Nothing was changed.");
+        assert!(kept(0, true).starts_with("Changes of the script may have been committed."));
+        assert_eq!(kept(2, true), "The first 2 statements were committed.");
+    }
 
     #[test]
     fn script_is_not_repeated_after_a_statement_was_carried_out() {

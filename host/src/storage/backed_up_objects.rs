@@ -55,7 +55,7 @@ impl StorageState {
     pub async fn ensure_bucket(&self, project_id: &str, name: &str, max_object_bytes: i64) -> ApiResult<()> {
         let name = BucketName::parse(name)?;
         if max_object_bytes < 1 {
-            return Err(ApiError::invalid("The maximum size of an object must be at least 1."));
+            return Err(ApiError::invalid("The maximum size of an object must be at least 1 byte."));
         }
         buckets::insert_bucket(&self.platform, project_id, name.as_str(), max_object_bytes).await?;
         self.bucket_settings.invalidate(project_id);

@@ -4,7 +4,7 @@
 //! bucket, or `_staged` for uploads that are not yet moved to their path. The object store is authoritative for the
 //! existence of objects. The table `file_metadata` records the objects that were seen, and the uploads that were signed
 //! directly to their path. The table `open_uploads` records multipart uploads, and uploads signed without the secret
-//! key.
+//! key. In this slice, the owner and plugins count as callers with the secret key, because they have its permissions.
 //!
 //! Deliberately absent: the transfer of bytes (clients send and fetch them at signed URLs), S3 itself
 //! (`object_store`), and backups, which are in the platform's own bucket.

@@ -117,7 +117,8 @@ pub(crate) async fn count_objects(
         (
             status = 409,
             body = ErrorBody,
-            description = "`object_exists`: the new path is taken. `conflict`: the object was replaced in the meantime",
+            description = "`object_exists`: the new path is taken. `conflict`: the object was replaced, moved or \
+                deleted in the meantime",
         ),
         (status = 413, body = ErrorBody, description = "The object is larger than the new bucket allows"),
     ),

@@ -115,7 +115,7 @@ impl ObjectPath {
 /// Returns `invalid_path` if `prefix` is invalid. It may end in the middle of a segment or with a slash.
 pub(super) fn list_prefix(bucket: &BucketName, prefix: &str) -> Result<String, ApiError> {
     if !prefix.is_empty() {
-        check(prefix, Shape::Prefix).and_then(|()| check_length(bucket, prefix)).map_err(invalid_path)?;
+        check(prefix, Shape::Prefix).and_then(|()| check_length(bucket, prefix)).map_err(invalid_prefix)?;
     }
     Ok(format!("{bucket}/{prefix}"))
 }
@@ -163,6 +163,11 @@ fn invalid_path(rule: &'static str) -> ApiError {
     ApiError::new(Code::InvalidPath, format!("The object path {rule}.")).with_hint(
         "Send a `path` like `notes/x.png`, or the `objectKey` of the upload response, like `uploads/notes/x.png`.",
     )
+}
+
+fn invalid_prefix(rule: &'static str) -> ApiError {
+    ApiError::new(Code::InvalidPath, format!("The prefix {rule}."))
+        .with_hint("Send the beginning of paths in the bucket, like `notes/`, without the name of the bucket.")
 }
 
 fn check_length(bucket: &BucketName, path: &str) -> Result<(), &'static str> {
@@ -384,14 +389,13 @@ mod tests {
 
     #[test]
     fn list_prefix_may_end_in_dots_that_an_object_name_can_begin_with() {
-        for prefix in ["", "notes/", "notes/x.p", "a b/", "proj-abcdefgh-2/", ".", "..", "notes/..", "..a/..", "a/%2e."]
-        {
+        for prefix in ["", "notes/", "notes/x.p", "a b/", "proj-abcdefgh-2/", "..", "notes/..", "..a/..", "a/%2e."] {
             assert_eq!(list_prefix(&uploads(), prefix).unwrap(), format!("uploads/{prefix}"));
         }
         for prefix in
             ["/", "/a", "a//", "a//b", "a\\", "a\0", "proj-abcdefgh/", "./", "../", "a/../b", "%2e%2e/", "..%2f"]
         {
-            assert!(list_prefix(&uploads(), prefix).is_err(), "{prefix}");
+            assert!(list_prefix(&uploads(), prefix).unwrap_err().message().starts_with("The prefix "), "{prefix}");
         }
     }
 }

@@ -157,6 +157,8 @@ impl AccessFacts {
             ApiCaller::SignedIn => "Every signed-in user",
             ApiCaller::Publishable | ApiCaller::SecretKey => "Anyone with the publishable key",
         };
+        // The API does not serve such a view, so the privilege alone has no effect yet.
+        let can = if kind == AccessFindingKind::SecurityDefinerView { "has the privilege to" } else { "can" };
         let verbs: Vec<&str> = operations.iter().map(|operation| verb(operation)).collect();
         let verbs = joined(&verbs);
         let table = format!("public.{}", escape_identifier(name));
@@ -198,7 +200,7 @@ impl AccessFacts {
             table: name.clone(),
             caller,
             operations: operations.iter().map(|operation| (*operation).to_owned()).collect(),
-            message: format!("{who} can {verbs} every row of `{name}`: {reason}."),
+            message: format!("{who} {can} {verbs} every row of `{name}`: {reason}."),
             remedy,
         }
     }

@@ -33,7 +33,10 @@ pub(super) async fn update(
             Code::Forbidden,
             format!("The project's owner role may not grant privileges on `{}`.", table.table.name),
         )
-        .with_hint("The table belongs to another role. Change its owner in the SQL editor, or create it again."),
+        .with_hint(
+            "The table belongs to another role. Change its owner as that role or as a superuser, for example with \
+             psql, or drop it in the SQL editor and create it again.",
+        ),
         _ => DbError::Postgres(error).into(),
     })
 }

@@ -86,8 +86,8 @@ pub(crate) async fn get_table_by_name(
 ///
 /// Returns the operations that publishable keys and signed-in users can apply to every row of a table: write without
 /// row-level security, write through a policy with the condition `true`, or use a view that runs with its owner's
-/// privileges. Also returns the tables without row-level security that only signed-in users can read. Operations that a
-/// caller has no privilege for are not listed.
+/// privileges, although the API does not serve such views. Also returns the tables without row-level security that only
+/// signed-in users can read. Operations that a caller has no privilege for are not listed.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/access", tag = "tables",
     params(("project" = String, Path)),
     responses((status = 200, body = AccessFindings), (status = 404, body = ErrorBody)))]

@@ -14,7 +14,7 @@ use crate::plugins::TransferProgress;
 #[derive(Clone, Default)]
 pub(super) struct RunningTransfers(Arc<DashMap<Uuid, Arc<Counter>>>);
 
-/// The progress of a run.
+/// The progress of a run: rows for an export of rows, bytes for an export of a database and for an import.
 #[derive(Default)]
 struct Counter {
     done: AtomicU64,

@@ -107,7 +107,7 @@ impl Files {
         }
     }
 
-    /// Removes the files whose export or import does not exist: those of deleted projects and of killed runs.
+    /// Removes the files whose export or import does not exist, for example because its project was deleted.
     async fn remove_unknown(self, state: &TransfersState) -> ApiResult<u64> {
         let before = Utc::now() - MIN_AGE;
         let (mut removed, mut token) = (0, None::<String>);

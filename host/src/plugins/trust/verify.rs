@@ -45,7 +45,7 @@ impl InspectedPlugin {
     /// Checks that the plugin may be loaded, and that `bytes` are the bytes that it was inspected from.
     ///
     /// # Errors
-    /// Returns the reason why the plugin may not be loaded, or [`Refusal::Changing`] if the bytes are others.
+    /// Returns the reason why the plugin may not be loaded, or [`Refusal::Changing`] if `bytes` are different bytes.
     pub fn verify(self: &Arc<Self>, bytes: Arc<[u8]>, trust: &TrustView) -> Result<VerifiedPlugin, Refusal> {
         self.check_loadable(trust)?;
         if crate::secrets::sha256(&bytes) != self.sha256 {

@@ -16,8 +16,8 @@ use crate::{
 /// The sender of a request on the public surface: project, key and user. Only [`super::authenticate`] creates one.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The project, without its fields for the owner: `delete_after_run`, `delete_problem`, `protected` and `note` are
-    /// empty.
+    /// The project, without its fields for the owner: `delete_after_run`, `delete_problem`, `protected` and `note` have
+    /// their default values.
     pub project: Arc<ProjectRef>,
     pub key_type: KeyType,
     pub key_id: Uuid,
@@ -25,7 +25,7 @@ pub struct Caller {
     pub user: Option<Arc<UserClaims>>,
 }
 
-/// Claims of a verified access token.
+/// Claims of a verified access token, or of a user as whom the owner reads rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserClaims {
     /// Id of the user.

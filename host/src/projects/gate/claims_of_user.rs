@@ -15,8 +15,8 @@ pub trait ClaimsOfUser: Send + Sync {
     /// Returns the claims that a new access token of the user would contain, but without a session.
     ///
     /// # Errors
-    /// Returns 404 if there is no such user, 404 `auth_disabled` if login is off, 422 if the user is disabled, and 503
-    /// if the project's database can't be reached.
+    /// Returns 404 if there is no such user, 404 `auth_disabled` if login is off, 409 if schema `auth` can't be
+    /// prepared, 422 if the user is disabled, and 503 if the project's database can't be reached.
     async fn claims_of_user(&self, project: &str, user: Uuid) -> ApiResult<UserClaims>;
 }
 

@@ -12,7 +12,7 @@ pub trait SessionCheck: Send + Sync {
     /// Checks that the session of a verified access token has not ended and the user is not disabled.
     ///
     /// # Errors
-    /// Returns 401 if the session has ended or the user is disabled, and 503 if the project's database can't be
-    /// reached.
+    /// Returns 401 if the session has ended, the user is disabled or the token names no session, and 503 if the
+    /// project's database can't be reached or its schema `auth` can't be prepared.
     async fn check_session(&self, project: &str, user: &UserClaims) -> ApiResult<()>;
 }

@@ -23,7 +23,8 @@ const CLOCK_LEEWAY_SECONDS: u64 = 5;
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 /// Time after which keys are read again, so that tokens of a key that another node removed are refused.
 const MAX_CACHE_AGE: Duration = Duration::from_secs(60);
-/// Time after which published keys are read again, so that a new key is published before its first token arrives.
+/// Time after which published keys are read again, so that a key that another node created is published within this
+/// time.
 const MAX_PUBLISHED_AGE: Duration = Duration::from_secs(1);
 
 /// Maximum lifetime of a token whose expiry is exact, without the leeway. Such tokens are for tests.

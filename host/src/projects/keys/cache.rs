@@ -132,7 +132,7 @@ impl KeyCache {
         Box::pin(self.look_up_once(hash, &lock)).await
     }
 
-    /// Looks up the key, unless another request has done so in the meantime, successfully or not.
+    /// Looks up the key, unless a lookup of another request has found it, or has failed, while this request waited.
     async fn look_up_once(&self, hash: [u8; 32], lookup: &tokio::sync::Mutex<Lookup>) -> ApiResult<Arc<CachedKey>> {
         let arrived_at = Instant::now();
         let mut lookup = lookup.lock().await;

@@ -2,7 +2,7 @@
 //!
 //! `api_keys` defines their format and the owner's operations on them. Each request of the public surface looks up its
 //! key in `cache`, and `usage` counts the requests. `routes` contains the handlers, and `queries` the fixed SQL. Only
-//! the SHA-256 of a key is stored.
+//! the SHA-256 of a key is stored, and its first 12 characters, by which the owner recognizes it.
 
 mod api_keys;
 mod cache;

@@ -126,8 +126,10 @@ pub(super) async fn key_for_update(
 /// Returns the time from the creation of a key to its expiry, or `None` if it does not expire.
 ///
 /// A rotation shortens the expiry of the key that it replaces, but not of the successor. So the lifetime of a replaced
-/// key is that of its first successor. Call this after [`key_for_update`], in a statement of its own, so that it sees
-/// the successor of a rotation that ran at the same time.
+/// key is that of its first successor, or if that was replaced too, of that key's first successor, and so on.
+///
+/// Call this after [`key_for_update`], in a statement of its own, so that it sees the successor of a rotation that ran
+/// at the same time.
 pub(super) async fn lifetime(db: impl PgExecutor<'_>, id: Uuid) -> Result<Option<TimeDelta>, sqlx::Error> {
     let (created_at, expires_at): (DateTime<Utc>, Option<DateTime<Utc>>) = sqlx::query_as(
         "WITH RECURSIVE chain AS (

@@ -186,7 +186,7 @@ pub(super) async fn database_exists(connection: &mut PgConnection, database: &st
         .await
 }
 
-/// Sets the owners and privileges of the schemas `public` and `auth` inside the project's database.
+/// Sets the owner and privileges of schema `public` inside the project's database, and creates schema `auth`.
 pub(super) async fn prepare_database(url: &Secret, project: &str) -> Result<(), sqlx::Error> {
     let mut connection = connect_as_platform(url, Some(&project_database(project))).await?;
     let owner = ident(&DbRole::Owner.name(project));
@@ -238,7 +238,8 @@ pub(super) const AUTH_FUNCTIONS: &str = "
          COMMENT ON FUNCTION auth.role() IS 'Claim role of the signed-in user of this request, or null.';
          COMMENT ON FUNCTION auth.jwt() IS 'All claims of the signed-in user of this request, or null.';";
 
-/// Returns statements that create the schema `auth`. The owner must run them.
+/// Returns statements that create schema `auth` and its functions, and open the schema to the project's roles. The
+/// owner must run them.
 pub(super) fn schema_auth(project: &str) -> String {
     let [_, app, anon, user, backup] = DbRole::OF_EVERY_PROJECT.map(|role| ident(&role.name(project)));
     format!(

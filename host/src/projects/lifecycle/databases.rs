@@ -1,4 +1,5 @@
-//! Lists the databases of the installation and their tables, for the owner and for plugins.
+//! Lists the databases of the installation and their tables, and connects to and dumps them, for the owner and for
+//! plugins.
 
 use std::{any::Any, sync::Arc};
 
@@ -45,7 +46,7 @@ pub struct DatabaseEntry {
 pub struct DatabaseTable {
     pub schema: String,
     pub name: String,
-    /// The planner's estimate.
+    /// The planner's estimate; 0 if the table was never analyzed.
     pub estimated_rows: u64,
     pub columns: Vec<DatabaseColumn>,
 }
@@ -66,8 +67,8 @@ impl Databases {
         Self { platform, dumper, connections: Arc::new(Semaphore::new(connections)) }
     }
 
-    /// Returns the chosen databases: the platform's, then those of projects by their id. Does not measure the others,
-    /// because Postgres visits every file of a database to measure its size.
+    /// Returns the chosen databases that exist: the platform's, then those of projects by their id. Does not measure
+    /// the others, because Postgres visits every file of a database to measure its size.
     ///
     /// # Errors
     /// Returns the error of a query.
@@ -108,7 +109,8 @@ impl Databases {
     /// Returns the tables ordered by schema and name, without system tables.
     ///
     /// # Errors
-    /// Returns [`DbError::Gone`] if there is no such project or it is not ready, and the errors of the query.
+    /// Returns the errors of [`Self::title`], [`DbError::Gone`] if the database does not exist,
+    /// [`DbError::Unreachable`] if no connection can be opened, and the errors of the query.
     pub async fn tables(&self, database: &DatabaseName) -> Result<Vec<DatabaseTable>, DbError> {
         parse_tables(&self.tables_json(database).await?)
     }

@@ -5,14 +5,14 @@
 //! - `database`: the statements that create and drop a project's database and roles.
 //! - `extensions`: prevents a project's SQL from creating extensions, unless the configuration allows it.
 //! - `removal`: deletes a project, at once or after a final backup.
-//! - `recovery`: removes projects whose creation or deletion a crash interrupted; creates missing resources of a
-//!   project.
+//! - `recovery`: removes projects whose creation or deletion a crash or an error interrupted; creates missing resources
+//!   of a project.
 //! - `replacement`: replaces a project's database with a restored one.
 //! - `credentials`: the sealed passwords of projects' roles.
 //! - `auth_role`: the role of end-user login. `auth_tables`: makes it the owner of the tables in schema `auth`.
 //! - `optional_role`: creates a role that only some projects have.
 //! - `plugin_queries`: queries of plugins, and their role.
-//! - `databases`: every database by its logical name, for dumps and lists.
+//! - `databases`: every database by its logical name, for lists, connections and dumps.
 //! - `routes`, `queries`: the handlers, and the fixed SQL that changes projects.
 
 mod auth_role;

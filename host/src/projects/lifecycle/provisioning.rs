@@ -5,8 +5,8 @@
 //! project.
 //!
 //! After a failure, the name is freed before anything is removed: while the object store is not available, the bucket
-//! can't be removed, and the row stays until recovery removes both. If a crash left the name taken, the next attempt to
-//! use the name frees it.
+//! can't be removed, and the row stays until recovery removes both. If a crash left the name taken, the next request
+//! that creates a project with this name frees it.
 
 use api_types::{CreatedProject, KeyType, ProjectState};
 use rand::Rng;
@@ -196,8 +196,8 @@ async fn insert_rows(
 }
 
 /// Removes a project's databases, roles, bucket, uploaded archives and rows, as far as they exist. The row of the
-/// project is removed last, so that a failure leaves a row that recovery finds. The audit entry is written in the
-/// transaction that removes the row. Backups stay. A sweep removes the files of exports and imports.
+/// project is removed last, so that a failure leaves a row that recovery finds. `entry` is written to the audit log in
+/// the transaction that removes the row. Backups stay. A sweep removes the files of exports and imports.
 pub(super) async fn remove_all(
     state: &ProjectsState,
     connection: &mut PgConnection,

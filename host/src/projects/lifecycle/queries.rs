@@ -69,7 +69,7 @@ pub(super) async fn credential(pool: &PgPool, project: &str, role: DbRole) -> Re
     .await
 }
 
-/// Returns the id of the project in state `creating` that has the name.
+/// Returns the id of the project in state `creating` that has the name, ignoring case.
 pub(super) async fn creating_project(db: impl PgExecutor<'_>, name: &str) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT id FROM projects WHERE lower(name) = lower($1) AND state = 'creating'")
         .bind(name)

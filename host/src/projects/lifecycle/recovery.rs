@@ -1,5 +1,5 @@
-//! Removes projects whose creation or deletion a crash interrupted, and creates the missing resources of a project
-//! whose rows were restored.
+//! Removes projects whose creation or deletion a crash or an error interrupted, and creates the missing resources of a
+//! project whose rows were restored.
 
 use api_types::ProjectState;
 use sqlx::{Connection, PgPool};
@@ -12,7 +12,7 @@ use crate::{
     projects::{ProjectsState, queries},
 };
 
-/// A project that is being created or deleted, or whose creation or deletion a crash interrupted.
+/// A project that is being created or deleted, or whose creation or deletion a crash or an error interrupted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnfinishedProject {
     pub id: String,
@@ -96,8 +96,8 @@ async fn remove_unfinished(state: &ProjectsState, project: &UnfinishedProject) -
     Ok(is_removed)
 }
 
-/// Returns the audit entry of a deletion that a crash interrupted. The request's own entry says that its outcome is
-/// unknown. An interrupted creation has only the entry of its request.
+/// Returns the audit entry for the end of an interrupted deletion. The request's own entry says that its outcome is
+/// unknown, or that it failed. An interrupted creation has only the entry of its request.
 fn deletion_entry(project: &UnfinishedProject) -> Option<NewAuditEntry> {
     (project.state == ProjectState::Deleting).then(|| {
         let mut entry = NewAuditEntry::new("system", "project.delete");
@@ -108,8 +108,8 @@ fn deletion_entry(project: &UnfinishedProject) -> Option<NewAuditEntry> {
     })
 }
 
-/// Creates the missing resources of a ready project: its roles, its database and its bucket. Sets the stored passwords
-/// of all roles. Returns whether the database was missing, and is therefore empty.
+/// Creates the missing resources of a ready project: the roles that every project has, its database and its bucket.
+/// Sets the stored passwords of these roles. Returns whether the database was missing, and is therefore empty.
 ///
 /// # Errors
 /// Fails if another process works on the project, or if a resource can't be created.

@@ -95,7 +95,7 @@ pub(crate) async fn update_project(
         return Err(match present.and_then(|project| project.delete_after_run) {
             Some(run) => ApiError::new(
                 Code::Conflict,
-                format!("The project can't be protected: it is deleted after its final backup, run {run}."),
+                format!("The project can't be protected: it will be deleted after its final backup, run {run}."),
             )
             .with_hint("Cancel that run first."),
             None => ApiError::not_found("project"),

@@ -1,4 +1,4 @@
-//! The fixed SQL that counts what belongs to projects, and lists projects in any order.
+//! The fixed SQL that counts what belongs to projects, and lists projects by name or creation time.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -24,7 +24,7 @@ pub(super) struct TotalsRow {
     pub failed_run_count: i64,
 }
 
-/// Returns the totals of the projects. Counts runs that were queued since `since`.
+/// Returns the totals of the projects. Counts runs that were created since `since`.
 pub(super) async fn totals(
     pool: &PgPool,
     projects: &[String],
@@ -108,8 +108,8 @@ pub(super) struct Order {
 /// The sort key of a page's last project: its name or its creation time, and its id.
 pub(super) type After = (String, String);
 
-/// Returns projects in the given order. With `q`, returns only those whose name contains `q` or whose id is `q`.
-/// `after` is the sort key of the previous page's last project.
+/// Returns projects in the given order. With `q`, returns only those whose name contains `q` (ignoring case) or whose
+/// id is `q`. `after` is the sort key of the last project of the previous page.
 pub(super) async fn list(
     pool: &PgPool,
     q: Option<&str>,

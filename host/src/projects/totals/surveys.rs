@@ -18,7 +18,7 @@ use crate::{
 
 /// Maximum number of databases that are queried at the same time.
 const MAX_PARALLEL_SURVEYS: usize = 4;
-/// Time limit for all databases together. The numbers of a database that responds later are unknown.
+/// Time limit for all databases together. The tables of a database that responds later are unknown.
 const SURVEY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Age at which results are removed.
 const MAX_AGE: Duration = Duration::from_secs(600);
@@ -36,11 +36,12 @@ const SURVEY: &str = "\
 /// Numbers that only a project's own database contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// Size of the database, in bytes. `None` if it is unknown.
+    /// Size of the database, in bytes. `None` if the database does not exist.
     pub database_bytes: Option<i64>,
-    /// Number of tables in the schema `public`. `None` if the database could not be reached.
+    /// Number of tables in the schema `public`. `None` if the database failed or did not respond in time.
     pub table_count: Option<i64>,
-    /// Tables that publishable keys may change, and whose rows no row-level security protects.
+    /// Tables that publishable keys may change, and whose rows no row-level security protects. Empty if `table_count`
+    /// is `None`.
     pub open_tables: Vec<String>,
 }
 

@@ -22,8 +22,10 @@ use crate::error::{ApiError, ApiResult};
 pub(crate) async fn sign_download(access: &StorageAccess, request: SignDownload) -> ApiResult<SignedDownload> {
     let path = access.object_path(request.bucket.as_deref(), &request.object_key).await?;
     if request.download_as.as_deref().is_some_and(|name| !disposition::is_file_name(name)) {
-        return Err(ApiError::invalid("`downloadAs` is not a valid file name.")
-            .with_hint("Use up to 255 bytes without slashes, backslashes and control characters."));
+        return Err(ApiError::invalid("`downloadAs` is not a valid file name.").with_hint(
+            "Use 1 to 255 bytes without slashes, backslashes, control characters and marks of text direction, and \
+                 neither `.` nor `..`.",
+        ));
     }
     access.authorize(path.bucket(), Action::Download).await?;
     let (state, store_bucket) = (&access.state, access.store_bucket());

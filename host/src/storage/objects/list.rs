@@ -99,7 +99,7 @@ fn cursor_scope(project_id: &str, prefix: &str, delimiter: Option<&str>) -> Stri
     hex::encode(&hash[..8])
 }
 
-/// The place in a list where a page begins.
+/// The position in a list at which a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Position {
     /// The beginning, in a request without a cursor.
@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    /// If it did not differ, a list could return the same cursor for ever.
+    /// If the cursor did not differ from no cursor, a list could return the same cursor for ever.
     #[test]
     fn cursor_of_an_empty_page_begins_the_list_and_differs_from_no_cursor() {
         let scope = cursor_scope("a", "uploads/", None);

@@ -38,9 +38,9 @@ enum IfTaken {
 /// the move is interrupted, both objects can exist.
 ///
 /// # Errors
-/// Returns 400 for an invalid path or if the store refuses the copy, 404 if a bucket or the object does not exist, 409
-/// if the new path is taken or the object was replaced in the meantime, and 413 if the object is larger than the new
-/// bucket allows.
+/// Returns 400 for an invalid path or if the store refuses the copy, 404 if a bucket or the object does not exist, and
+/// 413 if the object is larger than the new bucket allows. Returns 409 if the new path is taken, if the object was
+/// replaced in the meantime, or if another request moved or deleted it while this one moves it.
 pub(in super::super) async fn transfer_object(
     access: StorageAccess,
     request: MoveObject,
@@ -54,7 +54,8 @@ async fn transfer_to_end(access: &StorageAccess, request: MoveObject, transfer: 
     let from = access.object_path(None, &request.object_key).await?;
     let to_bucket = request.to_bucket.as_deref().unwrap_or_else(|| from.bucket());
     let to = ObjectPath::new(&BucketName::parse(to_bucket)?, &request.to)?;
-    // Most likely, the request gives a full key. An object that is in such a folder already can be renamed there.
+    // A new path that begins with the name of its bucket is most likely a full key. An object that is already in a
+    // folder of that name can be renamed there.
     if to.is_in_folder_of_its_bucket() && !(from.bucket() == to.bucket() && from.is_in_folder_of_its_bucket()) {
         return Err(path::path_with_its_bucket(&to));
     }

@@ -66,8 +66,8 @@ fn quota_used_up(kind: UploadKind, max: u32) -> ApiError {
     };
     ApiError::new(Code::RateLimited, format!("{max} {uploads} of this key or user have not ended yet."))
         .with_hint(format!(
-            "{remedy}, or wait until they expire. The owner can raise {variable}; uploads signed with the secret key \
-             do not count."
+            "{remedy}, or wait until the uploads expire. The owner can raise {variable}; uploads signed with the \
+             secret key do not count."
         ))
         .with_retry_after(QUOTA_RETRY)
 }

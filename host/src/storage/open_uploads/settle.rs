@@ -67,7 +67,8 @@ impl SettleReport {
 }
 
 /// Moves the staged object that arrived first to its path, if the path is free, and deletes the others. Completes
-/// even if the caller is cancelled, because a store may take minutes to copy a large object.
+/// even if the caller is cancelled, because a store may take minutes to copy a large object. Also succeeds if another
+/// node still moves an object to the path after [`MAX_ATTEMPTS`].
 pub(in super::super) async fn settle_path(state: &StorageState, project_id: &str, path: &ObjectPath) -> ApiResult<()> {
     let guard = state.settle_locks.lock(project_id, path).await;
     let (state, project_id, path) = (state.clone(), project_id.to_owned(), path.clone());

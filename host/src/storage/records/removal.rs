@@ -79,6 +79,7 @@ pub(crate) async fn claim_removal(
 
 /// Marks an object that is about to be removed as gone, if `record` is still the record that forbids it. Keeps the
 /// record until the object is removed, also if no URL is valid any more: if the removal fails, the limit is needed.
+/// Returns false if the record has changed.
 pub(super) async fn claim_oversize(
     platform: &PgPool,
     project_id: &str,

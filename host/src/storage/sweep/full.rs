@@ -1,4 +1,5 @@
-//! The full sweep: compares the records of all ready projects with the store. A background task calls it.
+//! The full sweep: compares records of all ready projects with the store, namely those that [`queries::files_to_check`]
+//! returns. A background task calls it.
 
 use chrono::Utc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};

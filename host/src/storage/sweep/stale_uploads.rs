@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// Time without a new part after which an upload counts as abandoned, if a publishable key or a signed-in user signed
-/// it, or if it belongs to no run. The next sweep aborts it, less than an hour after its last part. A part of the
-/// default size arrives in time if it is sent at 10 kB/s or more.
+/// it, or if it is in the platform's bucket and no running run can have started it. The next sweep aborts it, less than
+/// an hour after its last part. A part of the default size arrives in time if it is sent at 10 kB/s or more.
 const IDLE_LIMIT: Duration = Duration::minutes(30);
 /// Maximum expected difference between the clocks of the database and the store.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::minutes(5);

@@ -184,7 +184,7 @@ pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpl
 
     let existing = inspect_object(context).await?.into_object();
     let already_completed = existing.as_ref().is_some_and(is_result);
-    // A trusted requester may have signed an upload without a record with `upsert`.
+    // An upload of a trusted requester that has no record may have been signed with `upsert`.
     let may_replace = access.requester.is_trusted() && upload.as_ref().is_none_or(|upload| upload.may_replace);
     if existing.is_some() && !already_completed && !may_replace {
         return Err(object_exists(&path));

@@ -63,6 +63,10 @@ impl PartLayout {
     /// Creates a layout with the requested part size, or with a default that grows with the object.
     fn new(object_size: i64, requested: Option<i64>) -> ApiResult<Self> {
         let min_size = divide_up(object_size, MAX_PARTS);
+        // Checked first: no part size is large enough for such an object.
+        if min_size > MAX_PART_BYTES {
+            return Err(ApiError::invalid("An object can't be larger than 5 TiB."));
+        }
         let part_size = match requested {
             Some(requested) if !(MIN_PART_BYTES..=MAX_PART_BYTES).contains(&requested) => {
                 return Err(ApiError::invalid("`partSize` must be from 5242880 (5 MiB) to 5368709120 (5 GiB)."));
@@ -72,11 +76,8 @@ impl PartLayout {
                     .with_hint(format!("Send at least {min_size}, or omit `partSize`.")));
             }
             Some(requested) => requested,
-            None => divide_up(min_size, MIB).saturating_mul(MIB).max(DEFAULT_PART_BYTES),
+            None => (divide_up(min_size, MIB) * MIB).max(DEFAULT_PART_BYTES),
         };
-        if part_size > MAX_PART_BYTES {
-            return Err(ApiError::invalid("An object can't be larger than 5 TiB."));
-        }
         Ok(Self { object_size, part_size })
     }
 
@@ -273,6 +274,14 @@ mod tests {
         ] {
             let layout = PartLayout::new(size, requested);
             assert_eq!(layout.map(|layout| layout.part_size).ok(), expected, "{size} {requested:?}");
+        }
+    }
+
+    #[test]
+    fn hint_for_an_object_that_is_too_large_names_no_part_size() {
+        for requested in [None, Some(5 * GIB)] {
+            let error = PartLayout::new(6 * 1024 * GIB, requested).unwrap_err();
+            assert_eq!((error.message(), error.hint()), ("An object can't be larger than 5 TiB.", None));
         }
     }
 

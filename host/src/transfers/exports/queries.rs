@@ -29,7 +29,7 @@ pub(in crate::transfers) struct ExportRow {
     /// `None` if there is no such run.
     pub run_status: Option<RunStatus>,
     pub run_error: Option<String>,
-    /// Whether the run may not have been inserted yet.
+    /// Whether the export is younger than a minute, so that its run may still be missing.
     pub is_new: bool,
 }
 

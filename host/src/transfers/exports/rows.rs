@@ -1,7 +1,7 @@
 //! Converts the messages of `COPY … TO STDOUT` to the format of the file.
 //!
-//! For CSV, Postgres produces the text of the file, and each message is a row. For JSON, the result has one column of
-//! type `json` and is copied in the binary format, which does not change its text.
+//! For CSV, Postgres produces the text of the file, and each message is the header or a row. For JSON, the result has
+//! one column of type `json` and is copied in the binary format, which does not change its text.
 //!
 //! Source: PostgreSQL documentation, "COPY", section "Binary Format".
 
@@ -30,7 +30,7 @@ pub(super) struct RowWriter {
     pub(super) rows: u64,
 }
 
-/// The error for a result of Postgres that is not a copy of one column.
+/// The error for a result of Postgres that is not a complete copy of one column.
 #[derive(Debug, thiserror::Error)]
 #[error("Postgres sent a result that is not a copy of one column")]
 pub(super) struct UnexpectedCopy;
@@ -100,7 +100,7 @@ impl RowWriter {
         self.rows += 1;
     }
 
-    /// Writes the end of the file.
+    /// Writes the end of the file. Returns the number of rows.
     pub(super) fn finish(self, file: &mut BytesMut) -> Result<u64, UnexpectedCopy> {
         if !self.unparsed.is_empty() || !self.header_read {
             return Err(UnexpectedCopy);

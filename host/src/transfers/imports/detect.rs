@@ -16,7 +16,7 @@ use crate::error::{ApiError, ApiResult, Code};
 
 /// Maximum number of bytes that are read from the beginning of a file: 1 MiB.
 pub(super) const HEAD_BYTES: usize = 1 << 20;
-/// Maximum number of rows that are examined.
+/// Maximum number of rows that are examined, besides the first row of a CSV file, which may be the header.
 const MAX_ROWS: usize = 200;
 /// Byte order marks of UTF-16, which some spreadsheets write.
 const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];

@@ -213,13 +213,13 @@ fn key(conflict: Option<&[String]>, columns: &[PlannedColumn], target: &Target) 
         let keys: Vec<String> = target.keys.iter().map(|key| key.columns.join(", ")).collect();
         let message = match conflict {
             Some(_) => "`conflict` must name the columns of the primary key, or of a unique constraint or index.",
-            None => "The table has no primary key. Send the columns of a unique constraint as `conflict`.",
+            None => "The table has no primary key, by which an upsert would find existing rows.",
         };
         let hint = match keys.as_slice() {
             [] => {
                 "The table has no key. Add a primary key or a unique constraint, or use the mode `insert`.".to_owned()
             }
-            keys => format!("Keys of the table: {}", keys.join(" · ")),
+            keys => format!("Send the columns of one of the table's keys as `conflict`: {}", keys.join(" · ")),
         };
         return Err(invalid_field("conflict", message).with_hint(hint));
     };

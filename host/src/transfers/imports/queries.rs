@@ -54,7 +54,7 @@ pub(in crate::transfers) struct ImportRow {
     pub run_status: Option<RunStatus>,
     pub run_error: Option<String>,
     pub run_finished_at: Option<DateTime<Utc>>,
-    /// Whether the run may not have been inserted yet.
+    /// Whether the import was started, or else created, less than a minute ago, so that its run may still be missing.
     pub is_new: bool,
 }
 

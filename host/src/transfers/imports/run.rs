@@ -44,8 +44,8 @@ impl Transfers {
         })
     }
 
-    /// Loads the file and commits, except in a dry run or after a failure. Returns `None`, without a change, if the
-    /// direct method failed or can't be used.
+    /// Loads the file and commits, except in a dry run or after a failure. Returns `None`, without a change, if
+    /// Postgres refused the rows of the direct method, or if this method can't be used.
     pub(in crate::transfers) async fn carry_out_import(
         &self,
         id: Uuid,

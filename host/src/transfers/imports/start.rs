@@ -91,8 +91,10 @@ impl TransfersState {
     /// Reads the beginning of an import's file.
     async fn head(&self, import: &ImportRow, hints: &Hints, target: &Target) -> ApiResult<Head> {
         let missing = || {
-            ApiError::new(Code::Conflict, "The file is not uploaded yet.")
-                .with_hint("Send it to the `uploadUrl` of the import, with all `headers`.")
+            ApiError::new(Code::Conflict, "The file is not uploaded yet.").with_hint(
+                "Send it to the `uploadUrl` that you received with the import, with all `headers`. `POST \
+                     /admin/v1/imports/{import}/upload` returns another URL.",
+            )
         };
         match import.state() {
             ImportState::AwaitingUpload => return Err(missing()),

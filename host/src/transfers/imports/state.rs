@@ -69,7 +69,7 @@ impl ImportRow {
             (StoredState::Committing, _) => ImportState::Running,
             (StoredState::Running, Some(RunStatus::Queued | RunStatus::Running)) => ImportState::Running,
             (StoredState::Running, Some(RunStatus::Cancelled)) => ImportState::Cancelled,
-            // The run may not have been inserted yet.
+            // The request that starts the run may not have inserted it yet.
             (StoredState::Running, None) if self.is_new => ImportState::Running,
             (StoredState::Running, _) => ImportState::Failed,
         }

@@ -39,7 +39,7 @@ enum Parser {
     Json(JsonRecords),
 }
 
-/// Called for each row that can't be imported. An error ends the reading.
+/// Called for each row that can't be read or has the wrong number of fields. If it returns an error, the reading ends.
 pub(super) type OnBad<'a> = &'a mut dyn FnMut(RecordError) -> Result<(), RecordError>;
 
 impl<'p> Reader<'p> {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Advances the sequences of imported columns to the largest value, or to the smallest if they count down, so that the
-/// next row has an unused value. A sequence never moves back.
+/// next row has an unused value. A sequence never moves back, and stays if the value is outside of its range.
 pub(super) async fn advance(
     client: &ExclusiveClient,
     target: &Target,

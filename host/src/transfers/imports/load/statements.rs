@@ -33,7 +33,8 @@ pub(super) struct Statements {
 /// Reads the values of one column in the temporary table.
 pub(super) struct Probe {
     pub(super) column: String,
-    /// Reads the value in the row with the number `$1`.
+    /// Evaluates the value in the row with the number `$1`, so that it fails if Postgres refuses the value. Returns a
+    /// count instead of the value.
     pub(super) one: String,
     /// Reads the values in all rows, as `value`.
     pub(super) all: String,

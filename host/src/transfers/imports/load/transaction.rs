@@ -45,8 +45,8 @@ pub(in crate::transfers::imports) struct Loaded {
     pub(in crate::transfers::imports) failure: Option<String>,
 }
 
-/// Begins a transaction and loads the file into the table. Returns `None` if the direct method failed; the connection
-/// must then be closed.
+/// Begins a transaction and loads the file into the table. Returns `None` if Postgres refused the rows of the direct
+/// method. The connection must then be closed, and the staged method can find the reason.
 pub(in crate::transfers::imports) async fn load(
     client: &ExclusiveClient,
     load: &Load<'_>,
