@@ -283,7 +283,7 @@ async fn actions_of_the_log_are_listed() {
 }
 
 #[tokio::test]
-async fn pending_migrations_are_applied_by_a_run() {
+async fn applying_migrations_starts_a_run_and_is_audited() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let (status, started) = app.admin().post("/admin/v1/migrations/apply", json!({})).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{started}");

@@ -60,7 +60,7 @@ async fn target_all_backs_up_platform_and_every_project() {
 }
 
 #[tokio::test]
-async fn cancelled_backup_leaves_no_process_or_object() {
+async fn cancelled_backup_leaves_no_process_and_is_not_listed() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("cancelled on the way").await;
     project.sql(LARGE).await;

@@ -170,7 +170,7 @@ async fn cleanup_plugin_runs_sweeps_and_reports_what_they_removed() {
 }
 
 #[tokio::test]
-async fn migrations_plugin_reports_and_applies() {
+async fn migrations_plugin_lists_migrations_and_its_apply_job_succeeds() {
     let app = TestApp::start().await;
     let status = result(&plugin(&app, "migrations", "status", json!({})).await).await;
     assert!(status.to_string().contains("create projects"), "{status}");

@@ -106,7 +106,7 @@ async fn backup_is_returned_with_its_manifest() {
 }
 
 #[tokio::test]
-async fn retention_shows_reasons_and_removal_times_of_backups() {
+async fn backups_are_listed_with_the_reasons_that_keep_them_and_their_removal_times() {
     let app = TestApp::start().await;
     let project = app.create_project("Kept").await;
     let target = target(&project);

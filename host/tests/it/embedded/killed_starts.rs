@@ -99,7 +99,7 @@ fn programs_with_endless_initdb(root: &Path) -> PathBuf {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn start_ends_processes_of_a_killed_initdb() {
+async fn start_ends_the_initdb_that_a_killed_server_left_running() {
     let root = open_folder();
     let data = root.path().join("data");
     let programs = programs_with_endless_initdb(root.path());

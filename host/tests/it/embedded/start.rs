@@ -88,7 +88,7 @@ async fn second_start_fails_and_the_first_shuts_down_cleanly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_work_next_to_a_server_with_secrets_from_its_environment() {
+async fn commands_next_to_a_server_need_its_master_key_but_not_its_admin_token() {
     let root = open_folder();
     let data = root.path().join("data");
     let vars = ProgramVars::embedded(&data);

@@ -271,7 +271,7 @@ async fn active_run_of_a_disabled_job_is_not_retried_unless_it_is_manual() {
 }
 
 #[tokio::test]
-async fn disabling_a_job_cancels_its_queued_runs() {
+async fn disabling_a_job_cancels_queued_runs_of_its_schedule() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "retries": 3, "retryBackoffMs": 3_600_000, "params": { "fail": "x" } })).await;
