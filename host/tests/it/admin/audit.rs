@@ -193,8 +193,8 @@ async fn known_outcome_is_recorded_if_the_client_disconnects_before_the_outcome_
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     project.sql("CREATE TABLE items (id int PRIMARY KEY)").await;
-    // This node has no prepared statement for an outcome. Preparing it waits for the lock below. So the node executes
-    // the statement only if it still waits when the lock is released.
+    // This node has not yet prepared the statement that stores an outcome. Preparing it waits for the lock below. So
+    // the node executes the statement only if it is still waiting when the lock is released.
     let node = TestApp::builder()
         .database_url(app.services.database_url.expose())
         .master_keys(&app.services.master_key, None)

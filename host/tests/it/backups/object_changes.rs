@@ -41,7 +41,7 @@ fn version_of_large(version: u8) -> Vec<u8> {
     bytes
 }
 
-/// Returns the warning of a run about objects that are not in the backup.
+/// Returns the fields of a run's warning about objects that are not in the backup.
 async fn left_out(app: &TestApp, run: &Value) -> Value {
     let path = format!("/admin/v1/runs/{}/log", run["id"].as_str().unwrap());
     let (status, log) = app.admin().get(&path).await;
@@ -58,7 +58,7 @@ async fn restore_newest(app: &TestApp, project: &TestProject) {
     assert_eq!(restored["state"], "done", "{restored} {run}");
 }
 
-/// Stops backups after they have listed the objects and before they copy them.
+/// Makes backups wait after they have listed the objects and before they copy them.
 struct PausedBackups(PgConnection);
 
 impl PausedBackups {

@@ -112,7 +112,7 @@ async fn backups_that_failed_verification_do_not_count_for_retention() {
         .execute(app.app.platform())
         .await
         .unwrap();
-    // Tests share a store. The grant keeps this one away from the backups of others.
+    // Tests share a store. The grant keeps this test away from the backups of the others.
     let mut grants = grants();
     let scope = Scope { databases: vec![target.clone()], ..Scope::default() };
     grants.scopes.insert(Capability::Backups, scope);

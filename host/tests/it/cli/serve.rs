@@ -99,7 +99,7 @@ async fn server_refuses_to_start_with_a_master_key_that_opens_nothing() {
     let refused = vars.clone().set("PLATFORM_MASTER_KEY", other).run(&["serve"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("opens none of the encrypted values"), "{refused:?}");
-    // The same key would seal the secrets of a plugin so that the server could not read them.
+    // With this wrong key, the command would seal the secrets of a plugin so that the server could not read them.
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "hidden").unwrap();
     let secret = format!("token={}", secret.path().display());

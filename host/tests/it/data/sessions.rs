@@ -87,7 +87,7 @@ async fn session_state_of_every_kind_is_gone_at_the_next_request() {
         ("temporary", "CREATE TEMPORARY TABLE plain (id int, a text); INSERT INTO plain VALUES (1, 'forged')"),
     ];
     for (kind, code) in kinds {
-        // Only the owner may create temporary tables.
+        // Only the owner may use the sequence and create temporary tables.
         let definer = if ["sequence", "temporary"].contains(&kind) { "SECURITY DEFINER" } else { "" };
         project
             .sql(&format!(

@@ -24,7 +24,7 @@ fn every_command_prints_the_documented_output() {
     assert!(shell.len() > 10, "{}", shell.len());
 
     let folder = tempfile::tempdir().unwrap();
-    // If the tests run as root, Postgres runs as another user.
+    // If the tests run as root, Postgres runs as another user, who must be able to enter the folder.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let server = Server::start(folder.path());
 

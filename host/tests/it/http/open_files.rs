@@ -1,4 +1,4 @@
-//! The server with few open files.
+//! The server with a low limit on open files.
 
 use std::process::Command;
 

@@ -88,7 +88,7 @@ async fn clock_changes_repeat_no_fire_time_and_missed_ones_get_at_most_one_run()
     let (once, none) = (app.create_job(job("once")).await, app.create_job(job("none")).await);
     let node = JobsNode::start(&app, &runner, "a", LEASE).await;
     let ticks = async |job: &str, from: usize| {
-        eventually("the job ran three times", async || runner.attempts_of(job).len() >= from + 3).await;
+        eventually("the job ran three more times", async || runner.attempts_of(job).len() >= from + 3).await;
     };
     for job in [&once, &none] {
         ticks(job, 0).await;

@@ -305,7 +305,7 @@ async fn reserved_permit_is_used_while_many_runs_of_other_plugins_are_queued() {
     .await
     .unwrap();
     let position = async || runner.started.lock().iter().position(|plugin| plugin == "own");
-    // The other permit is in use until then.
+    // Until the run of `own` starts, the runs of `other` can use only the other permit.
     let before = eventually("the run with the reserved permit has started", position).await;
     assert!(before <= 1, "{before} runs started before it");
 }

@@ -121,7 +121,7 @@ async fn run_after_a_start_does_not_wait_for_other_plugins_to_be_compiled() {
     until_plugin(&app.admin(), "slow", |plugin| plugin["compiling"] == true).await;
     approving.abort();
 
-    // The first pass of this server never ends.
+    // This server never finishes its first pass through the folder, because `slow` is never compiled.
     let restarted = TestApp::builder()
         .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
         .compiler(&compiler.program())

@@ -137,7 +137,8 @@ async fn deleting_a_bucket_again_removes_objects_that_an_interrupted_deletion_le
     assert_eq!(admin.delete_with(&bucket, confirmed).await.0, StatusCode::NOT_FOUND);
 }
 
-/// URLs outlive the bucket that they were signed for. An object that they store never belongs to the next bucket.
+/// URLs outlive the bucket that they were signed for. An object that such a URL stores never belongs to the next bucket
+/// of the same name.
 #[tokio::test]
 async fn bucket_that_is_created_again_has_no_object_of_an_earlier_url() {
     let app = TestApp::start().await;
