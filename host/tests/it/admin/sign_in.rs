@@ -176,7 +176,7 @@ async fn guess_until_limited(guess: &Client) -> u32 {
             other => panic!("{other:?}"),
         }
     }
-    panic!("no limit");
+    panic!("no guess was limited");
 }
 
 #[tokio::test]

@@ -212,7 +212,7 @@ async fn sweep_during_a_backup_removes_no_copy_that_the_backup_uses() {
     let run = start(&app, &project).await;
     paused.reached(1).await;
     delete(&app, &first).await;
-    assert_eq!(sweep(&app, &project).await, CopySweepReport::default(), "a backup is in progress");
+    assert_eq!(sweep(&app, &project).await, CopySweepReport::default(), "copies were swept during a backup");
     paused.end().await;
     let run = ended_run(&app, &run).await;
     assert_eq!(run["status"], "success", "{run}");
@@ -237,7 +237,7 @@ async fn backup_after_a_change_of_recipients_uses_no_copies_for_the_previous_rec
     let node = node.master_keys(&first.services.master_key, None).first_party_plugins();
     let second = node.var("ATLASHUB_BACKUP_AGE_RECIPIENTS", &recipient(&new)).start().await;
     let (backup, objects) = back_up(&second, &project).await;
-    assert_eq!(objects["copied"], 2, "no copy is used again");
+    assert_eq!(objects["copied"], 2, "a copy for another recipient was used again");
     assert_eq!(back_up(&second, &project).await.1["copied"], 0);
     for path in ["a.txt", "large.bin"] {
         remove(&project, path).await;

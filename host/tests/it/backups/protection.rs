@@ -56,7 +56,7 @@ async fn protection_shows_backups_jobs_and_problems() {
     let found = protection(&app, &target).await;
     assert_eq!((&found["job"]["name"], &found["job"]["intervalSeconds"]), (&json!("Daily"), &json!(86_400)));
     assert!(found["job"]["nextRunAt"].is_string(), "{found}");
-    assert_eq!(found["overdue"], false, "there is time until the first backup: {found}");
+    assert_eq!(found["overdue"], false, "overdue before the first backup is due: {found}");
 
     store_backup(&app, &project, 3).await;
     let found = protection(&app, &target).await;

@@ -26,7 +26,7 @@ async fn serve_works_on_external_services() {
     for url in [&serving.public_url, &serving.admin_url] {
         until_status(StatusCode::OK, async || Client::new(url.as_str()).get("/readyz").await).await;
     }
-    assert!(serving.banner.is_empty(), "a sign-in code is printed in embedded mode only: {:?}", serving.banner);
+    assert!(serving.banner.is_empty(), "the server printed a banner: {:?}", serving.banner);
     serving.signal(Signal::SIGINT);
     assert_eq!(serving.wait().code(), Some(0));
 }

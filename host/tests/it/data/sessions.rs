@@ -317,7 +317,7 @@ async fn users_and_publishable_keys_see_no_other_callers_session() {
     for _ in 0..3 {
         assert_eq!(project.publishable().get("/v1/db/leak").await.0, StatusCode::OK);
         let (_, plain) = project.publishable().get("/v1/db/plain").await;
-        assert_eq!(plain["rows"], json!([]), "no token, no user");
+        assert_eq!(plain["rows"], json!([]), "a request without a token has a user");
         assert_eq!(project.publishable().get("/v1/db/shown").await.1["rows"], as_new());
         assert_eq!(read("leak").await, json!({ "a": "done" }));
         let shown = read("shown").await;

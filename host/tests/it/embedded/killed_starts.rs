@@ -50,7 +50,7 @@ async fn check(moment: &str, is_reached: impl Fn(&Path) -> bool) {
     let serving = vars.serve(&[]);
     let expected = ("C.UTF-8 C.UTF-8".to_owned(), "on".to_owned());
     assert_eq!(properties(&data).await, expected, "{moment}");
-    assert_eq!(names_in(&data.join("postgres")), ["cluster"], "{moment}: nothing of the first start is left");
+    assert_eq!(names_in(&data.join("postgres")), ["cluster"], "{moment}: files of the first start are left");
     drop(serving);
 }
 
