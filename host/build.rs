@@ -1,7 +1,7 @@
 //! Embeds the first-party plugins and the dashboard, and rebuilds the host when they or migrations change.
 //!
-//! `cargo xtask dev`, `build` and `test` build both before the host. A plain `cargo build` embeds what it finds, or
-//! nothing. Deliberately absent: building plugins and dashboard.
+//! `cargo xtask dev`, `build` and `test` build plugins and dashboard before the host. A plain `cargo build` embeds what
+//! it finds, or nothing. Deliberately absent: building plugins and dashboard.
 
 use std::{
     env, fmt,
@@ -17,7 +17,7 @@ const FOLDER_VARIABLE: &str = "ATLASHUB_PLUGINS_FOLDER";
 /// The first version 2.x of glibc that reads short relocations.
 const FIRST_GLIBC_MINOR: u32 = 36;
 
-/// Formats of the dashboard's files by extension.
+/// Content types of the dashboard's files by extension.
 const CONTENT_TYPES: &[(&str, &str)] = &[
     ("css", "text/css; charset=utf-8"),
     ("html", "text/html; charset=utf-8"),
@@ -40,7 +40,7 @@ fn main() -> Result<(), BuildError> {
 
 /// Returns whether the addresses that the program corrects when it starts can be listed in the short form of ELF. The
 /// long form takes 2 MiB of memory. Only glibc 2.36 and newer read the short form, so the program must run on the
-/// system that builds it, or on one that is as new.
+/// system that builds it, or on one that is as new. So only release builds for the system that builds them use it.
 fn has_short_relocations() -> Result<bool, BuildError> {
     let target = variable("TARGET")?;
     if variable("PROFILE")? != "release" || !target.ends_with("-linux-gnu") || target != variable("HOST")? {
@@ -116,7 +116,7 @@ fn embed_dashboard() -> Result<(), BuildError> {
         }
         list.push_str("    },\n");
     }
-    list.push_str("];\n\n/// Formats of the dashboard's files by extension.\n");
+    list.push_str("];\n\n/// Content types of the dashboard's files by extension.\n");
     list.push_str(&format!("const CONTENT_TYPES: &[(&str, &str)] = &{CONTENT_TYPES:?};\n"));
     let generated = out.join("dashboard_files.rs");
     fs::write(&generated, list).map_err(|error| BuildError::io(&generated, &error))

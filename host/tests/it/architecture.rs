@@ -125,7 +125,7 @@ fn lines_of_styles_and_scripts_have_at_most_120_characters() {
 }
 
 #[test]
-fn prose_of_documents_has_at_most_100_characters() {
+fn prose_lines_of_documents_have_at_most_100_characters() {
     let mut long = Vec::new();
     for file in markdown_files() {
         let text = fs::read_to_string(&file).unwrap();

@@ -62,6 +62,6 @@ fn schemathesis(document: &Path, url: &str, header: &str) -> bool {
         .args(["--request-timeout", "20", "--suppress-health-check", "all", "--warnings", "off"])
         .arg(document)
         .status()
-        .expect("Schemathesis runs");
+        .expect("Schemathesis should run");
     status.success()
 }

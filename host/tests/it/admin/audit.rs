@@ -193,8 +193,8 @@ async fn known_outcome_is_recorded_if_the_client_disconnects_before_the_outcome_
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     project.sql("CREATE TABLE items (id int PRIMARY KEY)").await;
-    // This node has no prepared statement for an outcome. Preparing it waits for the lock below. So the node executes
-    // the statement only if it still waits when the lock is released.
+    // This node has not yet prepared the statement that stores an outcome. Preparing it waits for the lock below. So
+    // the node executes the statement only if it is still waiting when the lock is released.
     let node = TestApp::builder()
         .database_url(app.services.database_url.expose())
         .master_keys(&app.services.master_key, None)
@@ -283,7 +283,7 @@ async fn actions_of_the_log_are_listed() {
 }
 
 #[tokio::test]
-async fn pending_migrations_are_applied_by_a_run() {
+async fn applying_migrations_starts_a_run_and_is_audited() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let (status, started) = app.admin().post("/admin/v1/migrations/apply", json!({})).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{started}");

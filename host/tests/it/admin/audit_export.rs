@@ -30,8 +30,8 @@ async fn entries_are_found_by_target_and_text() {
     assert_eq!(actions(&format!("?target={key}")).await, ["key.create"]);
     assert_eq!(actions("?q=web%20app").await, ["key.create"]);
     assert_eq!(actions("?q=PHOTOS").await, ["bucket.create"]);
-    assert_eq!(actions("?q=notebook&action=bucket.*").await, ["bucket.create"], "the project's name");
-    assert_eq!(actions("?q=100%25_").await, Vec::<String>::new(), "`%` and `_` stand for themselves");
+    assert_eq!(actions("?q=notebook&action=bucket.*").await, ["bucket.create"], "not found by the project's name");
+    assert_eq!(actions("?q=100%25_").await, Vec::<String>::new(), "`%` and `_` were not read as plain characters");
     assert_eq!(actions("?q=").await.len(), 3);
     for path in ["audit?q=%00", "audit?actor=a%00", "audit/export?target=%00"] {
         let (status, error) = app.admin().get(&format!("/admin/v1/{path}")).await;
@@ -60,7 +60,7 @@ async fn export_contains_a_line_for_every_matching_entry() {
     assert!(headers["content-disposition"].to_str().unwrap().starts_with("attachment; filename=\"audit-"));
     assert_eq!((all.len(), &all[0]["action"]), (2501, &json!("project.create")));
     let times: Vec<&str> = all.iter().map(|entry| entry["at"].as_str().unwrap()).collect();
-    assert!(times[1..].is_sorted_by(|a, b| a > b), "newest first");
+    assert!(times[1..].is_sorted_by(|a, b| a > b), "the entries are not sorted from newest to oldest");
     let (_, of_project) = export(&app, &format!("?projectId={}&q=shop", project.id)).await;
     assert_eq!(of_project.len(), 1);
     let (_, none) = export(&app, "?action=nothing.*").await;

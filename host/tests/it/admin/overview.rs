@@ -27,7 +27,7 @@ async fn empty_installation_has_no_projects_and_lacks_backups_and_channels() {
     assert_eq!((&facts["projectCount"], &facts["databaseBytes"]), (&json!(0), &json!(0)));
     assert_eq!(facts["runs24h"], json!({ "total": 0, "failed": 0 }));
     assert_eq!((&facts["oldestBackup"], &facts["withoutBackupCount"]), (&Value::Null, &json!(1)));
-    assert_eq!(facts["disk"], Value::Null, "the disk of an external Postgres is unknown");
+    assert_eq!(facts["disk"], Value::Null, "a disk is shown for an external Postgres");
     assert_eq!((&facts["postgres"]["reachable"], &facts["store"]["reachable"]), (&json!(true), &json!(true)));
     assert_eq!(facts["connections"]["budget"], 80);
     let overdue = items(&overview, "backupOverdue");

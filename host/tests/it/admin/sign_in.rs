@@ -176,7 +176,7 @@ async fn guess_until_limited(guess: &Client) -> u32 {
             other => panic!("{other:?}"),
         }
     }
-    panic!("no limit");
+    panic!("no guess was limited");
 }
 
 #[tokio::test]
@@ -184,7 +184,8 @@ async fn failed_sign_ins_are_rate_limited_and_audited_once() {
     let app = TestApp::start().await;
     let (browser, _) = sign_in(&app, json!({ "token": TOKEN })).await;
     let guess = anonymous(&app).with_header("x-dev-admin-token", "guess-guess-guess");
-    // A program that sends a wrong token to many routes gets the same error from each.
+    // At least 200 wrong tokens get 401, so that a program with a wrong token gets the same error from each of many
+    // routes.
     let refused = guess_until_limited(&guess).await;
     assert!(refused >= 200, "{refused}");
     let response = guess.request(Method::GET, "/admin/v1/session").send().await.unwrap();

@@ -34,13 +34,13 @@ async fn wrong_passwords_are_limited_per_account_from_any_address() {
     sign_up(&project, "a@example.com").await;
     sign_up(&project, "b@example.com").await;
     for email in ["a@example.com", "unknown@example.com"] {
-        // Twenty attempts are possible at once, and one more every twenty seconds. So not all of these are, even on a
-        // busy machine.
+        // Twenty attempts are possible at once, and one more every twenty seconds. So some of these 25 are refused,
+        // even on a busy machine.
         let tries = (0..25_u8).map(|number| {
             let client = from(&project, &format!("192.0.2.{}", number % 10));
             async move { attempt(&client, email, "wrong password").await.0 }
         });
-        // A few at a time, because a password waits for its hash only for some seconds.
+        // A few at a time, because an attempt waits only some seconds until its password is hashed.
         let statuses: Vec<_> = stream::iter(tries).buffer_unordered(4).collect().await;
         let refused = statuses.iter().filter(|status| **status == StatusCode::UNAUTHORIZED).count();
         let limited = statuses.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count();

@@ -308,7 +308,7 @@ async fn confirmation_of_an_address_that_was_taken_meanwhile_is_recorded_as_deni
 }
 
 #[tokio::test]
-async fn change_of_the_address_ends_with_a_newer_one_a_new_password_and_a_sign_out() {
+async fn change_of_the_address_is_cancelled_by_a_newer_one_a_new_password_or_a_sign_out() {
     let (app, project, mails) = start("Taken over").await;
     let body = sign_up(&project, "ada@example.com").await;
     next(&mails).await;

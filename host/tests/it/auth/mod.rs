@@ -65,7 +65,7 @@ pub fn signed_in(project: &TestProject, body: &Value) -> Client {
     project.publishable().with_header("authorization", &format!("Bearer {token}"))
 }
 
-/// Runs a statement as superuser in the project's database.
+/// Runs statements as superuser in the project's database.
 pub async fn execute(project: &TestProject, sql: &str) {
     use sqlx::Connection as _;
     let mut connection = project.connect().await;
@@ -73,7 +73,7 @@ pub async fn execute(project: &TestProject, sql: &str) {
     connection.close().await.expect("close");
 }
 
-/// Returns the first column of the first row of a query, as superuser in the project's database.
+/// Runs a query as superuser in the project's database. Returns the first column of its first row.
 pub async fn query<T>(project: &TestProject, sql: &str) -> T
 where
     T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,

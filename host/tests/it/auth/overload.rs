@@ -48,7 +48,8 @@ async fn full_queue_of_hashes_returns_503_with_retry_after_while_refresh_works()
             assert!(retry_after.is_some_and(|seconds| (1..=60).contains(&seconds)), "{retry_after:?}");
         }
     }
-    // 201 wait or are computed; the others are refused, except those that arrive after a hash.
+    // One password is hashed while up to 200 wait. The others are refused, except those that arrive after one was
+    // hashed.
     assert!(statuses.get(&503).is_some_and(|count| *count > 0), "{statuses:?}");
     assert!(statuses.get(&401).is_some_and(|count| *count > 0), "{statuses:?}");
     assert!(statuses.keys().all(|status| [401, 503].contains(status)), "{statuses:?}");

@@ -162,10 +162,10 @@ async fn detail_of_a_user_does_not_wait_for_a_locked_table() {
     sqlx::raw_sql(lock).execute(&mut connection).await.expect(lock);
     let path = project.path(&format!("/users/{id}"));
     let admin = project.admin();
-    // On a busy machine, a second may be too short for the other table too.
+    // On a busy machine, the limit of one second may be too short for the other table too.
     let detail = eventually("the rows of the other table are counted", async || {
         let response = tokio::time::timeout(Duration::from_secs(15), admin.get(&path)).await;
-        let (status, detail) = response.expect("a response in time");
+        let (status, detail) = response.expect("a response should arrive in time");
         assert_eq!(status, StatusCode::OK, "{detail}");
         (detail["references"][1]["counted"] == true).then_some(detail)
     })

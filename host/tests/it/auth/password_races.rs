@@ -17,7 +17,7 @@ const OPEN_SESSION: &str = "
     INSERT INTO auth.sessions (id, user_id, expires_at)
     SELECT gen_random_uuid(), id, now() + interval '1 day' FROM auth.users";
 
-/// A reset of the password by its owner.
+/// Changes what a reset of the password changes.
 const RESET: &str = "
     UPDATE auth.users SET updated_at = now();
     UPDATE auth.passwords SET hash = 'another', changed_at = clock_timestamp();
@@ -27,7 +27,7 @@ const RESET: &str = "
 const WAITING: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity
                                       WHERE datname = current_database() AND wait_event_type = 'Lock')";
 
-/// Lets the second statement that ends sessions fail.
+/// Makes the second statement that ends sessions fail.
 const FAIL_SECOND_DELETION: &str = "
     CREATE SEQUENCE public.deletions;
     CREATE FUNCTION public.fail_second() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -310,7 +310,7 @@ async fn session_that_is_opened_while_its_user_is_disabled_does_not_work_again_l
     assert_eq!(admin.patch(&path, json!({ "disabled": false })).await.1["sessions"], 1);
 }
 
-/// Requests a change of the address. Like a request, it locks the session.
+/// Stores a requested change of the address. Like the request for one, it locks the session.
 const REQUEST_NEW_ADDRESS: &str = "
     INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
     SELECT 'new', id, 'change_email', 'eve@example.com', now() + interval '1 hour' FROM auth.users;
@@ -356,8 +356,8 @@ async fn log_out_during_deadlocks(project: &TestProject) -> ((StatusCode, Value)
             // The request holds the lock of the session, and waits for the one of the token.
             let locked = "SELECT NOT EXISTS (SELECT FROM auth.sessions FOR UPDATE SKIP LOCKED)";
             eventually("the request locks the session", async || query::<bool>(project, locked).await).await;
-            // On a busy machine, this may come after the request has looked for deadlocks, which it does once. Then
-            // Postgres ends this statement, and the request meets no further deadlock.
+            // On a busy machine, this statement may begin after the request has looked for deadlocks, which it does
+            // once. Then Postgres ends this statement, and the request meets no further deadlock.
             if sqlx::raw_sql("SELECT FROM auth.sessions FOR UPDATE").execute(&mut connection).await.is_err() {
                 break;
             }

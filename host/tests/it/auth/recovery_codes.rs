@@ -27,7 +27,7 @@ async fn recovery_code_replaces_the_app_once_and_only_hashes_are_stored() {
     assert_eq!(verify(&project, &token, &recovery_codes[1].replace('-', "")).await.0, StatusCode::OK);
     let (_, factor) = signed_in(&project, &body).get("/v1/auth/mfa").await;
     assert_eq!(factor["recoveryCodesLeft"], 8);
-    // The codes and the secret are nowhere in the database.
+    // These tables contain neither the codes nor the secret.
     let dump = "SELECT (SELECT string_agg(t::text, ' ') FROM auth.totp_factors t)
                     || (SELECT string_agg(t::text, ' ') FROM auth.recovery_codes t)
                     || (SELECT string_agg(t::text, ' ') FROM auth.users t)";
@@ -81,7 +81,7 @@ async fn wrong_codes_are_limited_and_recovery_codes_still_work() {
     assert_eq!((status, code(&error)), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "{error}");
     // Recovery codes can't be guessed, so they have no limit per user.
     assert_eq!(verify(&project, &token, &recovery_codes[0]).await.0, StatusCode::OK);
-    // Another user is not affected. After two minutes, this user can give codes again.
+    // Another user is not affected. After two minutes, the first user can give codes again.
     let other = enrol(&project, sign_up(&project, "bea@example.com").await).await;
     assert_eq!(verify(&project, &begin(&project, "bea@example.com").await, &totp(&other.secret, 1)).await.0, 200);
     execute(&project, "UPDATE auth.totp_factors SET attempts_full_at = attempts_full_at - interval '2 min'").await;

@@ -19,7 +19,7 @@ async fn age_used_tokens(project: &TestProject, seconds: u32) {
 }
 
 #[tokio::test]
-async fn each_token_is_exchanged_once() {
+async fn refresh_returns_a_new_token_of_the_same_session() {
     let (_app, project) = start("Rotation").await;
     let first = sign_up(&project, "a@example.com").await;
     let (status, second) = refresh(&project, token(&first)).await;
@@ -129,7 +129,7 @@ async fn expired_unknown_and_foreign_tokens_are_refused() {
 }
 
 #[tokio::test]
-async fn sessions_end_after_the_configured_times() {
+async fn tokens_expire_after_the_configured_times() {
     let (_app, project) = start("Lifetimes").await;
     change_settings(&project, serde_json::json!({ "accessTokenSeconds": 1, "refreshTokenDays": 2 })).await;
     let session = sign_up(&project, "a@example.com").await;

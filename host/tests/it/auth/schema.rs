@@ -125,7 +125,7 @@ async fn missing_migrations_are_applied_to_a_restored_database() {
     assert_eq!(query::<i64>(&project, "SELECT count(*) FROM auth.schema_migrations").await, 3);
 }
 
-/// Query for everything that belongs to the tables of schema `auth`, and for the privileges on them.
+/// Query for what belongs to the tables of schema `auth`, except their columns, and for the privileges on them.
 const CATALOGUE: &str = "
     WITH t AS (SELECT * FROM pg_class WHERE relnamespace = 'auth'::regnamespace AND relkind = 'r' AND relname <> 'mine')
     SELECT string_agg(line, E'\\n' ORDER BY line) FROM (

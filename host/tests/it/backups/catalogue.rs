@@ -101,7 +101,7 @@ async fn lost_catalogue_is_rebuilt_from_manifests() {
     assert_eq!(items[0]["title"], "lost catalogue");
     assert_eq!(items[0]["createdAt"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap(), newer.created_at);
     sqlx::query("DELETE FROM backups").execute(app.app.platform()).await.unwrap();
-    assert_eq!(listed(&app, &project).await, items, "the same entries with the same ids");
+    assert_eq!(listed(&app, &project).await, items, "the entries differ after they were listed from the store");
     // Listing the stored backups needs no database.
     let stored = list_stored_backups(app.app.store()).await.unwrap();
     let backups: Vec<_> = stored.iter().filter(|backup| backup.manifest.target.ends_with(&project.id)).collect();
@@ -184,7 +184,7 @@ async fn backup_is_recorded_only_if_its_fields_are_valid_and_match_the_stored_du
     )
     .await;
     let id = catalogue.record(backup.clone(), run).await.unwrap();
-    assert_eq!(catalogue.record(backup.clone(), run).await.unwrap(), id, "recording is idempotent");
+    assert_eq!(catalogue.record(backup.clone(), run).await.unwrap(), id, "the second recording has another id");
     let items = listed(&app, &project).await;
     assert_eq!(items.len(), 1);
     assert_eq!(items[0]["id"], id.to_string());

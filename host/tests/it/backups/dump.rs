@@ -152,7 +152,7 @@ async fn restored_dump_equals_its_source() {
     for (table, rows) in [("plain", 3), ("hidden", 50), ("Quoted \" Table", 2), ("parts_2026", 7)] {
         assert_eq!(counted(&info, table), rows, "{table}");
     }
-    assert_eq!(info.tables.len(), 4, "views and partitioned tables have no rows: {info:?}");
+    assert_eq!(info.tables.len(), 4, "rows of a view or a partitioned table were counted: {info:?}");
 
     let mut source = project.connect().await;
     let mut copy = restored(&archive).await;
@@ -240,7 +240,7 @@ async fn terminated_session_fails_the_dump() {
             .fetch_all(app.app.platform())
             .await
             .unwrap();
-    assert_eq!(ended, [true, true], "one for pg_dump, one for the rows");
+    assert_eq!(ended, [true, true], "not exactly one session for pg_dump and one for the rows");
     let (_, outcome) = read_dump(dump).await;
     assert!(outcome.is_err());
     wait_until_no_dump_is_running(&app, &project).await;

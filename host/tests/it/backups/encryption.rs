@@ -1,4 +1,5 @@
-//! Backups in the age format: they can be opened only with an identity, which is used for one request or run.
+//! Backups in the age format: they can be opened only with an identity. An identity from a request is used only for
+//! that request, or for the run that it starts.
 
 use std::{
     io::Write as _,
@@ -199,7 +200,7 @@ async fn encrypted_backup_is_verified_with_its_identity_only() {
         put.await.unwrap();
     }
 
-    // No part of the identity is left in the platform database.
+    // These tables of the platform database do not contain the identity.
     assert_eq!(encrypted.count("SELECT count(*) FROM run_identities").await, 0);
     let secret = encrypted.key.to_string();
     for table in ["audit_logs", "cron_job_runs", "backups"] {

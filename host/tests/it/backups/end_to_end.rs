@@ -60,7 +60,7 @@ async fn target_all_backs_up_platform_and_every_project() {
 }
 
 #[tokio::test]
-async fn cancelled_backup_leaves_no_process_or_object() {
+async fn cancelled_backup_leaves_no_process_and_is_not_listed() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("cancelled on the way").await;
     project.sql(LARGE).await;
@@ -95,7 +95,7 @@ async fn command_line_creates_backup_without_a_running_server() {
     assert_eq!(created.code, Some(0), "{created:?}");
     let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
     let nodes: i64 = sqlx::query_scalar("SELECT count(*) FROM nodes").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(nodes, 0, "the command is not in the list of nodes");
+    assert_eq!(nodes, 0, "the command is in the list of nodes");
     connection.close().await.unwrap();
     let id = created.stdout.split_whitespace().next().unwrap();
     let listed = vars.run(&["backup", "list"]);

@@ -41,7 +41,7 @@ fn version_of_large(version: u8) -> Vec<u8> {
     bytes
 }
 
-/// Returns the warning of a run about objects that are not in the backup.
+/// Returns the fields of a run's warning about objects that are not in the backup.
 async fn left_out(app: &TestApp, run: &Value) -> Value {
     let path = format!("/admin/v1/runs/{}/log", run["id"].as_str().unwrap());
     let (status, log) = app.admin().get(&path).await;
@@ -58,7 +58,7 @@ async fn restore_newest(app: &TestApp, project: &TestProject) {
     assert_eq!(restored["state"], "done", "{restored} {run}");
 }
 
-/// Stops backups after they have listed the objects and before they copy them.
+/// Makes backups wait after they have listed the objects and before they copy them.
 struct PausedBackups(PgConnection);
 
 impl PausedBackups {
@@ -212,7 +212,7 @@ async fn sweep_during_a_backup_removes_no_copy_that_the_backup_uses() {
     let run = start(&app, &project).await;
     paused.reached(1).await;
     delete(&app, &first).await;
-    assert_eq!(sweep(&app, &project).await, CopySweepReport::default(), "a backup is in progress");
+    assert_eq!(sweep(&app, &project).await, CopySweepReport::default(), "copies were swept during a backup");
     paused.end().await;
     let run = ended_run(&app, &run).await;
     assert_eq!(run["status"], "success", "{run}");
@@ -237,7 +237,7 @@ async fn backup_after_a_change_of_recipients_uses_no_copies_for_the_previous_rec
     let node = node.master_keys(&first.services.master_key, None).first_party_plugins();
     let second = node.var("ATLASHUB_BACKUP_AGE_RECIPIENTS", &recipient(&new)).start().await;
     let (backup, objects) = back_up(&second, &project).await;
-    assert_eq!(objects["copied"], 2, "no copy is used again");
+    assert_eq!(objects["copied"], 2, "a copy for another recipient was used again");
     assert_eq!(back_up(&second, &project).await.1["copied"], 0);
     for path in ["a.txt", "large.bin"] {
         remove(&project, path).await;

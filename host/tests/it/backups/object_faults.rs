@@ -75,7 +75,7 @@ pub(crate) async fn uploads(bucket: &str, text: &str) -> usize {
 }
 
 #[tokio::test]
-async fn backup_fails_and_leaves_nothing_if_the_store_is_full_at_any_step() {
+async fn backup_fails_if_the_store_is_full_at_any_step_and_sweeps_remove_its_objects() {
     let faulty = Faulty::start().await;
     for (step, request) in BACKUP_STEPS {
         faulty.store.respond(request, FULL);
@@ -87,7 +87,7 @@ async fn backup_fails_and_leaves_nothing_if_the_store_is_full_at_any_step() {
 }
 
 #[tokio::test]
-async fn backup_fails_and_leaves_nothing_if_the_store_cuts_a_request_at_any_step() {
+async fn backup_fails_if_the_store_cuts_a_request_at_any_step_and_sweeps_remove_its_objects() {
     let faulty = Faulty::start().await;
     for (step, request) in BACKUP_STEPS {
         faulty.store.cut(request);
@@ -111,7 +111,7 @@ async fn backup_after_a_failed_one_uses_its_copies() {
 }
 
 #[tokio::test]
-async fn failed_backup_leaves_nothing_if_the_store_is_unreachable_until_its_end() {
+async fn sweeps_remove_the_objects_of_a_backup_that_could_not_reach_the_store_at_its_end() {
     let faulty = Faulty::start().await;
     faulty.store.pause_response("/uploads/large.bin?x-id=GetObject", 1 << 20);
     let run = start(&faulty.app, &faulty.project).await;

@@ -223,7 +223,7 @@ async fn copies_for_recipients_reveal_nothing_and_need_the_identity() {
         }
     }
     let (_, objects) = back_up(&app, &project).await;
-    assert_eq!(objects["copied"], 0, "an encrypted copy is used again");
+    assert_eq!(objects["copied"], 0, "an encrypted copy was not used again");
 
     upload(&project, "secret-name.txt", b"overwritten").await;
     let identity = key.to_string().expose_secret().to_owned();
@@ -271,7 +271,7 @@ async fn sweep_removes_only_copies_that_no_backup_refers_to() {
     assert_eq!(
         app.app.backups().copies.sweep_project(&project.id, Utc::now() - TimeDelta::hours(1)).await.unwrap().removed,
         0,
-        "they are too young"
+        "copies were removed too early"
     );
     assert_eq!(sweep(&app, &project).await, CopySweepReport { removed: 1, freed_bytes: 17 });
     assert_eq!(verify(&app, &second).await["status"], "success");
@@ -299,7 +299,7 @@ async fn sweep_removes_nothing_while_names_are_missing_or_a_backup_is_in_progres
         .execute(&mut *other)
         .await
         .unwrap();
-    assert_eq!(sweep(&app, &project).await, CopySweepReport::default(), "a backup holds the lock");
+    assert_eq!(sweep(&app, &project).await, CopySweepReport::default(), "copies were swept despite the lock");
     sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut *other).await.unwrap();
     assert_eq!(sweep(&app, &project).await.removed, 1);
 }

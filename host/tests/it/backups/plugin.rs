@@ -112,7 +112,7 @@ async fn backups_that_failed_verification_do_not_count_for_retention() {
         .execute(app.app.platform())
         .await
         .unwrap();
-    // Tests share a store. The grant keeps this one away from the backups of others.
+    // Tests share a store. The grant keeps this test away from the backups of the others.
     let mut grants = grants();
     let scope = Scope { databases: vec![target.clone()], ..Scope::default() };
     grants.scopes.insert(Capability::Backups, scope);
@@ -170,7 +170,7 @@ async fn cleanup_plugin_runs_sweeps_and_reports_what_they_removed() {
 }
 
 #[tokio::test]
-async fn migrations_plugin_reports_and_applies() {
+async fn migrations_plugin_lists_migrations_and_its_apply_job_succeeds() {
     let app = TestApp::start().await;
     let status = result(&plugin(&app, "migrations", "status", json!({})).await).await;
     assert!(status.to_string().contains("create projects"), "{status}");

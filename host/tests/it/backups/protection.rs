@@ -56,7 +56,7 @@ async fn protection_shows_backups_jobs_and_problems() {
     let found = protection(&app, &target).await;
     assert_eq!((&found["job"]["name"], &found["job"]["intervalSeconds"]), (&json!("Daily"), &json!(86_400)));
     assert!(found["job"]["nextRunAt"].is_string(), "{found}");
-    assert_eq!(found["overdue"], false, "there is time until the first backup: {found}");
+    assert_eq!(found["overdue"], false, "overdue before the first backup is due: {found}");
 
     store_backup(&app, &project, 3).await;
     let found = protection(&app, &target).await;
@@ -106,7 +106,7 @@ async fn backup_is_returned_with_its_manifest() {
 }
 
 #[tokio::test]
-async fn retention_shows_reasons_and_removal_times_of_backups() {
+async fn backups_are_listed_with_the_reasons_that_keep_them_and_their_removal_times() {
     let app = TestApp::start().await;
     let project = app.create_project("Kept").await;
     let target = target(&project);

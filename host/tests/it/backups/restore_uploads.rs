@@ -239,7 +239,7 @@ async fn archive_is_kept_only_while_a_running_restore_reads_it() {
         page.unwrap().objects.len()
     };
     assert_eq!(app.admin().delete(&path_of(&planned, "")).await.0, StatusCode::NO_CONTENT);
-    assert_eq!(archives().await, 1, "a restore is reading it");
+    assert_eq!(archives().await, 1, "the archive was removed while a restore read it");
     // The process of the restore is killed.
     let killed = "UPDATE cron_job_runs SET status = 'fail', lease_token = NULL, lease_until = NULL, finished_at = now()
         WHERE id = $1";

@@ -1,5 +1,5 @@
 //! Backups of schemas whose functions name tables without a schema: the owner is warned, and the backup can be
-//! restored.
+//! verified. A backup whose archive can't be loaded is marked as failed.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -40,7 +40,7 @@ const OBJECTS_BEFORE_17: &str = "CREATE INDEX items_mood ON items (mood_of(price
     CREATE MATERIALIZED VIEW expensive AS SELECT id, most('price') FROM items";
 
 #[tokio::test]
-async fn schema_with_unqualified_names_is_restored_and_the_owner_is_warned() {
+async fn schema_with_unqualified_names_is_verified_and_the_owner_is_warned() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("unqualified").await;
     project.sql(OBJECTS).await;

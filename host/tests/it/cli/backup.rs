@@ -77,7 +77,7 @@ fn backup_list_starts_only_the_embedded_store() {
 }
 
 #[test]
-fn commands_that_read_create_no_installation_in_a_wrong_folder() {
+fn commands_that_need_data_create_no_installation_in_a_wrong_folder() {
     let folder = open_folder();
     let wrong = folder.path().join("wrong");
     for arguments in [

@@ -77,7 +77,7 @@ fn separate_roles_require_external_services() {
     let ended = ProgramVars::embedded(&empty.path().join("data")).run(&["serve", "--role", "gateway"]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.starts_with("atlashub: ATLASHUB_DATABASE_URL "), "{}", ended.stderr);
-    assert!(!empty.path().join("data").exists(), "nothing is created before the configuration is checked");
+    assert!(!empty.path().join("data").exists(), "a folder was created before the configuration was checked");
 }
 
 #[test]

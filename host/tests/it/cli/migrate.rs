@@ -33,7 +33,7 @@ async fn migrations_are_listed_and_applied_once() {
     assert!(status.stdout.lines().all(|line| line.starts_with("pending")), "{}", status.stdout);
     let dry = vars.run(&["migrate", "--dry-run"]);
     assert!(dry.stdout.contains("CREATE TABLE projects"), "{}", dry.stdout);
-    assert_eq!(tables(&mut connection).await, 0, "nothing is applied yet");
+    assert_eq!(tables(&mut connection).await, 0, "`--dry-run` created tables");
 
     let first = vars.run(&["migrate"]);
     assert_eq!(first.code, Some(0), "{}", first.stderr);
@@ -63,7 +63,7 @@ async fn concurrent_migrations_are_applied_once() {
     }
     let recorded: i64 =
         sqlx::query_scalar("SELECT count(*) FROM platform_migrations").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(applied as i64, recorded, "each migration is applied by one process");
+    assert_eq!(applied as i64, recorded, "not every migration was applied by exactly one process");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -251,7 +251,8 @@ async fn restored_platform_keeps_revoked_keys_revoked() {
     assert_eq!(restores["items"][0]["state"], "done", "{restores}");
     let path = format!("/admin/v1/restores/{}", restores["items"][0]["id"].as_str().unwrap());
     assert_eq!(admin.delete(&path).await.0, StatusCode::NO_CONTENT);
-    // The platform can't be restored from a project's backup nor the reverse, and an unknown project can't be restored.
+    // The platform can't be restored from a project's backup, and a project can't be restored from the platform's. An
+    // unknown project can't be restored.
     serving.end();
     let wrong = eventually("the server's sessions have ended", async || {
         let wrong = vars.run(&["restore", "project", project_id, "--backup", id, "--yes"]);

@@ -26,7 +26,7 @@ async fn serve_works_on_external_services() {
     for url in [&serving.public_url, &serving.admin_url] {
         until_status(StatusCode::OK, async || Client::new(url.as_str()).get("/readyz").await).await;
     }
-    assert!(serving.banner.is_empty(), "a sign-in code is printed in embedded mode only: {:?}", serving.banner);
+    assert!(serving.banner.is_empty(), "the server printed a banner: {:?}", serving.banner);
     serving.signal(Signal::SIGINT);
     assert_eq!(serving.wait().code(), Some(0));
 }
@@ -99,7 +99,7 @@ async fn server_refuses_to_start_with_a_master_key_that_opens_nothing() {
     let refused = vars.clone().set("PLATFORM_MASTER_KEY", other).run(&["serve"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("opens none of the encrypted values"), "{refused:?}");
-    // The same key would seal the secrets of a plugin so that the server could not read them.
+    // With this wrong key, the command would seal the secrets of a plugin so that the server could not read them.
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "hidden").unwrap();
     let secret = format!("token={}", secret.path().display());

@@ -161,7 +161,7 @@ async fn values_are_accepted_in_filters_as_they_are_returned() {
             assert_eq!(ids(&format!("or={}", encoded(&group))).await, [id], "{group}");
         }
         let note = row["note"].as_str().unwrap();
-        assert_eq!(ids(&format!("eq.note={}", encoded(note))).await, [id], "text stays text");
+        assert_eq!(ids(&format!("eq.note={}", encoded(note))).await, [id], "a text was not compared as text");
     }
     assert_eq!(ids("in.ints=%22[1,null,3]%22,%22{}%22").await, [1, 2]);
     assert_eq!(ids("in.ints=").await, [0_i64; 0]);

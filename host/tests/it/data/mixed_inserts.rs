@@ -77,7 +77,8 @@ async fn upserts_whose_keys_often_differ_return_rows_in_the_order_of_the_request
     let project = app.create_project("upsert").await;
     project.sql("create table pair (u int primary key, a text, b text)").await;
     let secret = project.secret();
-    // Every other row has one of the two sets of keys, so there are more runs of the same keys than groups.
+    // The rows alternate between two sets of keys. So each row is a run of its own, and there are more runs than a
+    // request may have groups.
     let alternating = |count: usize, name: &str| -> Vec<Value> {
         let row = |n: usize| match n % 2 {
             0 => json!({ "u": n, "b": name }),

@@ -24,7 +24,7 @@ async fn statement_whose_preparation_is_cancelled_is_prepared_once() {
     // Postgres parses the statement when the lock is released.
     let mut locker = project.connect().await;
     sqlx::raw_sql("BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE").execute(&mut locker).await.unwrap();
-    assert!(timeout(WAITING_TIME, fetch(READ)).await.is_err(), "the statement waits for the lock");
+    assert!(timeout(WAITING_TIME, fetch(READ)).await.is_err(), "the statement did not wait for the lock");
     sqlx::raw_sql("ROLLBACK").execute(&mut locker).await.unwrap();
     assert!(fetch(READ).await.unwrap().is_empty());
 

@@ -1,4 +1,4 @@
-//! Values of every kind of type that SQL wrote: the form in which `GET` returns them can be sent back.
+//! Values of every kind of type: what `GET` returns for them can be sent back.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

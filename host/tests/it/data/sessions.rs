@@ -87,7 +87,7 @@ async fn session_state_of_every_kind_is_gone_at_the_next_request() {
         ("temporary", "CREATE TEMPORARY TABLE plain (id int, a text); INSERT INTO plain VALUES (1, 'forged')"),
     ];
     for (kind, code) in kinds {
-        // Only the owner may create temporary tables.
+        // Only the owner may use the sequence and create temporary tables.
         let definer = if ["sequence", "temporary"].contains(&kind) { "SECURITY DEFINER" } else { "" };
         project
             .sql(&format!(
@@ -317,7 +317,7 @@ async fn users_and_publishable_keys_see_no_other_callers_session() {
     for _ in 0..3 {
         assert_eq!(project.publishable().get("/v1/db/leak").await.0, StatusCode::OK);
         let (_, plain) = project.publishable().get("/v1/db/plain").await;
-        assert_eq!(plain["rows"], json!([]), "no token, no user");
+        assert_eq!(plain["rows"], json!([]), "a request without a token has a user");
         assert_eq!(project.publishable().get("/v1/db/shown").await.1["rows"], as_new());
         assert_eq!(read("leak").await, json!({ "a": "done" }));
         let shown = read("shown").await;

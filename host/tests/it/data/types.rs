@@ -1,4 +1,4 @@
-//! Values are returned exactly as they were written.
+//! Values are returned without loss.
 
 use reqwest::{Method, StatusCode};
 
@@ -87,7 +87,7 @@ const VALUES: &[(&str, &str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn values_round_trip_exactly() {
+async fn values_are_returned_without_loss() {
     let app = TestApp::start().await;
     let project = app.create_project("types").await;
     project.sql(TYPES).await;

@@ -32,7 +32,7 @@ async fn ignore_on_a_table_with_a_deferrable_constraint_names_the_constraint() {
     let rows = Some(json!({ "rows": [{ "id": 1 }, { "id": 2 }] }));
     for (table, message) in [
         ("emp", ignore("emp", "emp_code_key", "onConflict=id")),
-        // The schema does not contain exclusion constraints, so Postgres finds this one.
+        // The cached schema does not contain exclusion constraints, so Postgres finds this one.
         ("slot", ignore("slot", "no_overlap", "onConflict=id")),
         ("emp_view", ignore("emp_view", "emp_code_key", "none")),
     ] {

@@ -31,13 +31,9 @@ async fn dedicated_connection_is_reused_until_it_fails() {
     let rejected =
         dedicated.run(TIMEOUT, async |connection| sqlx::query("SELECT 1 / 0").execute(connection).await).await;
     assert!(matches!(rejected, Err(sqlx::Error::Database(_))), "{rejected:?}");
-    assert_eq!(
-        dedicated.run(TIMEOUT, session).await.unwrap(),
-        first,
-        "a failed statement doesn't close the connection"
-    );
+    assert_eq!(dedicated.run(TIMEOUT, session).await.unwrap(), first, "a failed statement closed the connection");
     sqlx::query("SELECT pg_terminate_backend($1, 5000)").bind(first).execute(&pool).await.unwrap();
-    dedicated.run(TIMEOUT, session).await.expect_err("the session is gone");
+    dedicated.run(TIMEOUT, session).await.expect_err("a statement should fail after its session was ended");
     assert_ne!(dedicated.run(TIMEOUT, session).await.unwrap(), first);
 }
 
@@ -53,7 +49,7 @@ async fn silent_connection_times_out_and_is_replaced() {
     let silent = dedicated.run(Duration::from_millis(50), session).await;
     assert!(matches!(&silent, Err(sqlx::Error::Io(error)) if error.kind() == ErrorKind::TimedOut), "{silent:?}");
     proxy.restore().await;
-    assert_ne!(dedicated.run(TIMEOUT, session).await.unwrap(), first, "a silent connection is not reused");
+    assert_ne!(dedicated.run(TIMEOUT, session).await.unwrap(), first, "a silent connection was used again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

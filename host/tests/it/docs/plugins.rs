@@ -18,7 +18,7 @@ fn documented_commands_create_sign_approve_and_run_a_plugin() {
     assert_eq!(shell[0].text, "cargo xtask dev\n");
 
     let folder = tempfile::tempdir().unwrap();
-    // If the tests run as root, Postgres runs as another user.
+    // If the tests run as root, Postgres runs as another user, who must be able to enter the folder.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let server = Server::start(folder.path());
     let folder_path = folder.path().to_str().unwrap();

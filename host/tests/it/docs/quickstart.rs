@@ -24,7 +24,7 @@ fn every_command_prints_the_documented_output() {
     assert!(shell.len() > 10, "{}", shell.len());
 
     let folder = tempfile::tempdir().unwrap();
-    // If the tests run as root, Postgres runs as another user.
+    // If the tests run as root, Postgres runs as another user, who must be able to enter the folder.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let server = Server::start(folder.path());
 
@@ -39,12 +39,12 @@ fn every_command_prints_the_documented_output() {
 
     let mut compared = 0;
     for (index, block) in &shell[1..] {
-        let after = printed.split_once(&marker(*index)).expect("every block has run").1;
+        let after = printed.split_once(&marker(*index)).expect("every block should have run").1;
         let output = after.split("\n@@").next().unwrap_or(after).trim();
         let Some(documented) = blocks.get(index + 1) else { continue };
         let difference = match documented.language.as_str() {
             "json" => compare(
-                &serde_json::from_str(&documented.text).expect("documented JSON is valid"),
+                &serde_json::from_str(&documented.text).expect("documented JSON should be valid"),
                 &serde_json::from_str(output).unwrap_or_else(|error| panic!("line {}: {error}: {output}", block.line)),
             ),
             "text" if documented.text.trim() != output => Err(format!("printed {output}")),
@@ -119,7 +119,7 @@ impl Server {
     pub(crate) fn stop(mut self) {
         let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-        assert!(self.child.wait().unwrap().success(), "the server exits with status 0 on SIGINT");
+        assert!(self.child.wait().unwrap().success(), "the server did not exit with status 0 after SIGINT");
         self.output.take().unwrap().join().unwrap();
     }
 }

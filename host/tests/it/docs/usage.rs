@@ -48,7 +48,7 @@ async fn documented_typescript_compiles_and_runs() {
             .lines()
             .next()
             .and_then(|line| line.strip_prefix("// "))
-            .expect("the first line is a comment with the file's path");
+            .expect("the first line should be a comment with the file's path");
         let file = folder.path().join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, &block.text).unwrap();
@@ -230,7 +230,7 @@ fn usage_blocks() -> Vec<Block> {
 }
 
 fn run(command: &mut Command) {
-    let result = command.output().expect("node is installed (`cargo xtask setup`)");
+    let result = command.output().expect("node should be installed (`cargo xtask setup`)");
     let output = format!("{}{}", String::from_utf8_lossy(&result.stdout), String::from_utf8_lossy(&result.stderr));
     assert!(result.status.success(), "{output}");
 }

@@ -50,7 +50,7 @@ async fn check(moment: &str, is_reached: impl Fn(&Path) -> bool) {
     let serving = vars.serve(&[]);
     let expected = ("C.UTF-8 C.UTF-8".to_owned(), "on".to_owned());
     assert_eq!(properties(&data).await, expected, "{moment}");
-    assert_eq!(names_in(&data.join("postgres")), ["cluster"], "{moment}: nothing of the first start is left");
+    assert_eq!(names_in(&data.join("postgres")), ["cluster"], "{moment}: files of the first start are left");
     drop(serving);
 }
 
@@ -99,7 +99,7 @@ fn programs_with_endless_initdb(root: &Path) -> PathBuf {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn start_ends_processes_of_a_killed_initdb() {
+async fn start_ends_the_initdb_that_a_killed_server_left_running() {
     let root = open_folder();
     let data = root.path().join("data");
     let programs = programs_with_endless_initdb(root.path());

@@ -59,7 +59,7 @@ async fn data_survives_a_restart_and_the_server_stops() {
     TcpListener::bind(("127.0.0.1", port)).unwrap();
 
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
-    assert_eq!(postgres.port(), port, "the port is kept");
+    assert_eq!(postgres.port(), port, "the port changed");
     let mut connection = connect(&postgres.url("platform")).await;
     let value: i32 = sqlx::query_scalar("SELECT value FROM kept").fetch_one(&mut connection).await.unwrap();
     assert_eq!(value, 42);
@@ -152,7 +152,7 @@ async fn server_that_outlived_its_parent_is_stopped_first() {
     // Waits for the child in the background; otherwise it would remain as a zombie process.
     let waited = tokio::task::spawn_blocking(move || orphan.wait().unwrap());
     let postgres = Postgres::start(&folder, settings(&folder)).await.unwrap();
-    assert!(waited.await.unwrap().success(), "the server was shut down cleanly");
+    assert!(waited.await.unwrap().success(), "the server was not shut down cleanly");
     let mut connection = connect(&postgres.url("platform")).await;
     let value: i32 = sqlx::query_scalar("SELECT value FROM kept").fetch_one(&mut connection).await.unwrap();
     assert_eq!(value, 42);

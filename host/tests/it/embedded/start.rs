@@ -79,7 +79,7 @@ async fn second_start_fails_and_the_first_shuts_down_cleanly() {
     let postgres = postgres_pid(&data);
     serving.signal(Signal::SIGTERM);
     assert_eq!(serving.wait().code(), Some(0));
-    assert_eq!(kill(postgres, None), Err(Errno::ESRCH), "Postgres stops before the program ends");
+    assert_eq!(kill(postgres, None), Err(Errno::ESRCH), "Postgres still ran after the end of the program");
     let mode = |name: &str| fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("secrets"), mode("objects"), mode("postgres")), (0o700, 0o700, 0o700));
     for secret in fs::read_dir(data.join("secrets")).unwrap() {
@@ -88,7 +88,7 @@ async fn second_start_fails_and_the_first_shuts_down_cleanly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_work_next_to_a_server_with_secrets_from_its_environment() {
+async fn commands_next_to_a_server_need_its_master_key_but_not_its_admin_token() {
     let root = open_folder();
     let data = root.path().join("data");
     let vars = ProgramVars::embedded(&data);
@@ -119,7 +119,7 @@ async fn postgres_shuts_down_when_the_program_is_killed() {
     let postgres = postgres_pid(&data);
     serving.kill();
     wait_until_gone(postgres).await;
-    assert!(!data.join("postgres/cluster/postmaster.pid").exists(), "the server was shut down cleanly");
+    assert!(!data.join("postgres/cluster/postmaster.pid").exists(), "the server was not shut down cleanly");
 }
 
 #[test]

@@ -22,7 +22,7 @@ async fn log_of_a_run_is_part_of_the_stream() {
     let one = tail.until("log", &json!({ "runId": run, "message": "one", "level": "info" })).await;
     assert!(one.data["at"].is_string() && one.data["fields"].is_object(), "{one:?}");
     tail.until("log", &json!({ "runId": run, "message": "two" })).await;
-    assert_eq!(app.run(&run).await["status"], "running", "the lines arrived during the run");
+    assert_eq!(app.run(&run).await["status"], "running", "the lines arrived only after the run");
     // A second stream continues after the line `one`.
     let mut later = EventTail::open(&app.admin(), &path, Some(&one.id)).await;
     assert_eq!(later.next().await.unwrap().data["state"], "resumed");

@@ -134,7 +134,7 @@ async fn stream_continues_after_the_last_event_id() {
     let mut later = EventTail::open(&app.admin(), PATH, Some(&event.id)).await;
     assert_eq!(later.next().await.unwrap().data, system("resumed"));
     let next = later.until("job", &json!({})).await;
-    assert_eq!(next.data["id"], second, "only later events are sent");
+    assert_eq!(next.data["id"], second, "an earlier event was sent");
     // Clients that can't send the header can use the parameter.
     let mut other = EventTail::open(&app.admin(), &format!("{PATH}?lastEventId={}", event.id), None).await;
     assert_eq!(other.next().await.unwrap().data, system("resumed"));

@@ -1,4 +1,4 @@
-//! The server with few open files.
+//! The server with a low limit on open files.
 
 use std::process::Command;
 
@@ -19,12 +19,12 @@ fn limit_open_files(serving: &Serving, limit: u64) {
     let status = Command::new("prlimit")
         .args([format!("--pid={}", serving.pid()), format!("--nofile={limit}:4096")])
         .status()
-        .expect("prlimit runs");
+        .expect("prlimit should run");
     assert!(status.success());
 }
 
 fn open_files(serving: &Serving) -> u64 {
-    std::fs::read_dir(format!("/proc/{}/fd", serving.pid())).expect("the server runs").count() as u64
+    std::fs::read_dir(format!("/proc/{}/fd", serving.pid())).expect("the server should run").count() as u64
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +75,7 @@ async fn server_survives_running_out_of_files() {
     .await;
     let log = serving.end();
     let failures = log.iter().filter(|line| line.contains("could not accept a connection")).count();
-    assert!((1..20).contains(&failures), "{failures} lines about failures");
+    assert!((1..20).contains(&failures), "{failures} lines about connections that were not accepted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +92,7 @@ async fn open_connections_do_not_delay_the_shutdown() {
         sockets.push(socket);
     }
     let log = tokio::task::spawn_blocking(|| serving.end()).await.unwrap();
-    assert!(!log.iter().any(|line| line.contains("cut off")), "connections without a request end at once");
+    assert!(!log.iter().any(|line| line.contains("cut off")), "connections without a request were cut off");
     for socket in &mut sockets {
         assert_eq!(socket.closed().await, 0);
     }

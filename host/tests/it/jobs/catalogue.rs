@@ -43,7 +43,7 @@ async fn job_can_be_created_read_changed_and_deleted() {
     let (status, changed) = app.admin().patch(&path, json!({ "name": "Pong", "enabled": false })).await;
     assert_eq!(status, StatusCode::OK, "{changed}");
     assert_eq!((&changed["name"], &changed["scheduleCron"]), (&json!("Pong"), &json!("0 3 * * 1")));
-    assert_eq!(changed["nextRuns"], json!([]), "a disabled job is not due");
+    assert_eq!(changed["nextRuns"], json!([]), "a disabled job has fire times");
     let (_, changed) =
         app.admin().patch(&path, json!({ "enabled": true, "timezone": "UTC", "overlap": "queue" })).await;
     assert_eq!((&changed["timezone"], &changed["overlap"]), (&json!("UTC"), &json!("queue")));

@@ -102,7 +102,7 @@ async fn check_of_a_request_reports_whether_its_host_is_allowed() {
             "{change}: {checked}"
         );
     }
-    assert_eq!(server.count(), 0, "no request was sent");
+    assert_eq!(server.count(), 0, "a request was sent");
 }
 
 #[tokio::test]

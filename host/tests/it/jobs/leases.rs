@@ -98,5 +98,5 @@ async fn scheduler_shutdown_stops_runs_before_releasing_them() {
         let next = app.runs_of(job).await.remove(0);
         assert_eq!((&next["status"], &next["attempt"]), (&json!("queued"), &json!(2)));
     }
-    assert_eq!(runner.ended().iter().filter(|ended| ended.will_retry).count(), 2, "each is reported once");
+    assert_eq!(runner.ended().iter().filter(|ended| ended.will_retry).count(), 2, "not each attempt was reported once");
 }

@@ -226,7 +226,7 @@ async fn log_of_a_run_on_another_node_can_be_followed_to_its_end() {
     let one = tail.next().await.unwrap();
     assert_eq!((one.name.as_str(), &one.data["message"]), ("", &json!("one")));
     assert_eq!(tail.next().await.unwrap().data["message"], "two");
-    assert_eq!(app.run(&run).await["status"], "running", "the lines arrived during the run");
+    assert_eq!(app.run(&run).await["status"], "running", "the lines arrived only after the run");
     // A second client continues after the line `one`.
     let mut later = follow(&app, &run, Some(&one.id)).await;
     assert_eq!(later.next().await.unwrap().data["message"], "two");
@@ -234,7 +234,7 @@ async fn log_of_a_run_on_another_node_can_be_followed_to_its_end() {
     for tail in [&mut tail, &mut later] {
         let end = tail.next().await.unwrap();
         assert_eq!((end.name.as_str(), &end.data["status"]), ("end", &json!("success")));
-        assert_eq!(tail.next().await, None, "the response ends with the run");
+        assert_eq!(tail.next().await, None, "the response continued after the end of the run");
     }
     node.stop(Duration::from_secs(1)).await;
 }

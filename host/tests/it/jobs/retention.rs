@@ -91,7 +91,7 @@ async fn skipped_runs_do_not_displace_other_runs() {
     assert_eq!((count(false).await, count(true).await), (1, 1));
     assert_eq!(last_run().await["id"], ran[2]);
     sqlx::query("DELETE FROM cron_job_runs WHERE status <> 'skipped'").execute(app.app.platform()).await.unwrap();
-    assert_eq!(last_run().await["status"], "skipped", "a skipped run, because there is no other");
+    assert_eq!(last_run().await["status"], "skipped", "the skipped run is not shown, although there is no other");
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ async fn run_can_be_cancelled_immediately_from_any_node() {
         app.until_run(&run, "cancelled").await;
         let (status, body) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
         assert_eq!((status, code(&body)), (StatusCode::CONFLICT, "conflict"));
-        assert_eq!(app.runs_of(&job).await.len(), 1, "a cancelled run is not tried again");
+        assert_eq!(app.runs_of(&job).await.len(), 1, "a cancelled run was tried again");
 
         // The node finds cancellations by polling too, every five seconds. It can't find one that only a message
         // announces.
@@ -271,7 +271,7 @@ async fn active_run_of_a_disabled_job_is_not_retried_unless_it_is_manual() {
 }
 
 #[tokio::test]
-async fn disabling_a_job_cancels_its_queued_runs() {
+async fn disabling_a_job_cancels_queued_runs_of_its_schedule() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
     let job = app.create_job(json!({ "retries": 3, "retryBackoffMs": 3_600_000, "params": { "fail": "x" } })).await;

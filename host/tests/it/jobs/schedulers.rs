@@ -56,13 +56,13 @@ async fn three_schedulers_run_every_fire_time_exactly_once() {
     for job in &jobs {
         let times = fire_times(&runner.attempts_of(job));
         for pair in times.windows(2) {
-            assert_eq!(pair[1] - pair[0], TimeDelta::seconds(1), "no fire time runs twice or is skipped");
+            assert_eq!(pair[1] - pair[0], TimeDelta::seconds(1), "a fire time ran twice or was skipped");
         }
         let runs = app.runs_of(job).await;
         assert!(runs.iter().filter(|run| run["status"] == "success").count() == times.len(), "{runs:?}");
     }
     let nodes: BTreeSet<_> = runner.attempts().iter().map(|ran| ran.node).collect();
-    assert!(nodes.len() > 1, "the work is shared: {nodes:?}");
+    assert!(nodes.len() > 1, "one node did all the work: {nodes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,7 +186,7 @@ async fn stopping_scheduler_finishes_or_releases_its_runs() {
     let next = app.runs_of(&hangs).await.remove(0);
     assert_eq!((&next["status"], &next["attempt"]), (&json!("queued"), &json!(2)));
     let late = app.run_job(&waits).await;
-    assert_eq!(app.run(&late).await["status"], "queued", "the stopped scheduler starts no run");
+    assert_eq!(app.run(&late).await["status"], "queued", "the stopped scheduler started a run");
     let second = JobsNode::start(&app, &runner, "second", LEASE).await;
     app.until_run(&late, "success").await;
     app.until_run(next["id"].as_str().unwrap(), "running").await;
@@ -305,7 +305,7 @@ async fn reserved_permit_is_used_while_many_runs_of_other_plugins_are_queued() {
     .await
     .unwrap();
     let position = async || runner.started.lock().iter().position(|plugin| plugin == "own");
-    // The other permit is in use until then.
+    // Until the run of `own` starts, the runs of `other` can use only the other permit.
     let before = eventually("the run with the reserved permit has started", position).await;
     assert!(before <= 1, "{before} runs started before it");
 }

@@ -28,7 +28,7 @@ async fn missed_fire_times_get_one_run_or_none() {
     .await;
     assert_eq!(run["trigger"], "catchUp");
     let missed: DateTime<Utc> = run["scheduledFor"].as_str().unwrap().parse().unwrap();
-    assert!(Utc::now() - missed < TimeDelta::hours(1) && missed.minute() == 0, "the latest of them: {missed}");
+    assert!(Utc::now() - missed < TimeDelta::hours(1) && missed.minute() == 0, "not the latest fire time: {missed}");
     let left: i64 = eventually("no job is due", async || {
         sqlx::query_scalar("SELECT count(*) FROM cron_jobs WHERE next_run_at <= now()")
             .fetch_optional(app.app.platform())
@@ -109,7 +109,7 @@ async fn disabled_job_does_not_run_and_new_schedule_starts_now() {
     eventually("the enabled job has run", async || !runner.attempts_of(&job).is_empty()).await;
     assert!(
         fire_times(&runner.attempts_of(&job))[0] > enabled_at - TimeDelta::seconds(1),
-        "fire times of the pause get no run"
+        "a fire time of the pause got a run"
     );
     let (_, changed) = app.admin().patch(&path, json!({ "scheduleCron": "0 0 1 1 *" })).await;
     assert!(changed["nextRuns"][0].as_str().unwrap().contains("-01-01T00:00:00"));
@@ -170,7 +170,7 @@ async fn pending_retries_count_as_running_for_overlap() {
             assert_eq!((pair[0].0, pair[0].1, pair[1].1), (pair[1].0, 1, 2), "{:?}", ran(job));
         }
     }
-    assert!(ran(&queues)[2].0 - ran(&queues)[0].0 == TimeDelta::seconds(1), "no fire time is skipped");
+    assert!(ran(&queues)[2].0 - ran(&queues)[0].0 == TimeDelta::seconds(1), "a fire time was skipped");
     let left_out = app.runs_of(&skips).await.iter().filter(|run| run["status"] == "skipped").count();
     assert!(left_out >= 2, "{left_out}");
     node.stop(GRACE).await;

@@ -20,7 +20,7 @@ async fn create(app: &TestApp, job: Value) -> String {
     job["id"].as_str().unwrap().to_owned()
 }
 
-/// Returns the secrets of a job's newest run.
+/// Runs a job. Returns the secrets that its runner received.
 async fn secrets(app: &TestApp, runner: &TestRunner, job: &str) -> Vec<(String, String)> {
     let run = app.run_job(job).await;
     app.until_run(&run, "success").await;

@@ -51,7 +51,7 @@ async fn objects_larger_than_their_upload_url_allows_are_removed() {
     must_send(&signed, "123").await;
     let report = sweep(&storage_state(&app), StorageSweep::OversizeUploads).await.unwrap();
     assert_eq!(report, SweepReport { removed: 1, freed_bytes: 4, more: false });
-    assert_eq!(paths(&app, &project).await, ["large.txt", "within-limit.txt"], "the limits are kept");
+    assert_eq!(paths(&app, &project).await, ["large.txt", "within-limit.txt"], "a limit was not kept");
     let bucket = format!("proj-{}", project.id);
     assert_eq!(app.app.store().head(&bucket, "uploads/large.txt").await.unwrap(), None);
 
@@ -75,7 +75,7 @@ async fn upload_that_a_sweep_moves_to_its_path_does_not_count_as_removed() {
         let signed = project.publishable().sign(path, json!({})).await;
         must_send(&signed, "x").await;
         assert_eq!(sweep(&storage_state(&app), kind).await.unwrap(), SweepReport::default(), "{path}");
-        assert!(paths(&app, &project).await.contains(&path.to_owned()), "{path} was moved");
+        assert!(paths(&app, &project).await.contains(&path.to_owned()), "{path} is not listed after its move");
     }
 }
 
@@ -92,7 +92,7 @@ async fn metadata_of_missing_objects_is_removed() {
     assert_eq!(
         sweep(&storage_state(&app), StorageSweep::OrphanMetadata).await.unwrap().removed,
         0,
-        "records checked recently are skipped"
+        "a record that was checked recently was removed"
     );
     backdate_records(&app, &project, 24 * 31).await;
     assert_eq!(sweep(&storage_state(&app), StorageSweep::OrphanMetadata).await.unwrap().removed, 1);
@@ -198,7 +198,7 @@ async fn old_incomplete_backups_are_removed() {
     let remove = async |before: TimeDelta| {
         remove_incomplete_below(app.app.platform(), store, &prefix, Utc::now() + before).await.unwrap()
     };
-    assert_eq!(remove(-TimeDelta::hours(1)).await, IncompleteReport::default(), "the objects are too new");
+    assert_eq!(remove(-TimeDelta::hours(1)).await, IncompleteReport::default(), "objects were removed too early");
     assert_eq!(unfinished().await, 1);
     assert_eq!(remove(TimeDelta::hours(1)).await, IncompleteReport { removed: 2, freed_bytes: 10 });
     assert_eq!(unfinished().await, 0);

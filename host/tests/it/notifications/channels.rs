@@ -201,7 +201,7 @@ async fn channel_test_returns_the_result() {
     assert_eq!(
         (&tested["delivered"], &tested["error"]),
         (&json!(true), &Value::Null),
-        "even if the channel is disabled"
+        "the test of a disabled channel failed"
     );
     assert!(tested["durationMs"].as_i64() >= Some(0), "{tested}");
     assert!(shown["lastSentAt"].is_string() && shown["lastError"].is_null(), "{shown}");
@@ -251,7 +251,7 @@ async fn mail_server_with_private_address_needs_an_allowlist_entry() {
         let error = tested["error"].as_str().unwrap_or_default();
         assert!(error.contains("+private"), "{allowed} {host}: {tested}");
     }
-    assert_eq!(mail_server.commands(), Vec::<String>::new(), "nothing was sent to the server");
+    assert_eq!(mail_server.commands(), Vec::<String>::new(), "commands were sent to the server");
     let tested = test(&format!("localhost:{port}+private"), "localhost").await;
     assert_eq!(tested["delivered"], true, "{tested}");
 }

@@ -100,7 +100,7 @@ async fn failed_delivery_is_retried_up_to_the_limit() {
     app_broken.store(false, Ordering::SeqCst);
     make_due(&app).await;
     let second = server.next().await;
-    assert_eq!(first.json()["id"], second.json()["id"], "the id of the delivery stays the same");
+    assert_eq!(first.json()["id"], second.json()["id"], "the second attempt has another id");
     eventually("the message was sent", async || states(&app).await == ["sent"]).await;
     assert_eq!(app.admin().get(&path).await.1["lastError"], Value::Null);
 
@@ -219,7 +219,7 @@ async fn each_notification_is_delivered_by_one_node() {
         .await
         .unwrap()
     };
-    assert_eq!(total().await.0, 90, "nothing is lost");
+    assert_eq!(total().await.0, 90, "deliveries were lost");
     eventually("all due deliveries are sent", async || {
         let due: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM notification_deliveries WHERE state = 'pending' AND due_at <= now()",

@@ -54,7 +54,7 @@ async fn omitted_and_redacted_settings_are_those_of_the_stored_channel() {
     assert_eq!(server.next().await.target, "/new");
     let path = format!("/admin/v1/notifications/{}", stored["id"].as_str().unwrap());
     let (_, shown) = app.admin().get(&path).await;
-    assert_eq!(shown["lastSentAt"], Value::Null, "only tests of the stored channel are recorded: {shown}");
+    assert_eq!(shown["lastSentAt"], Value::Null, "the test of unsaved settings was recorded: {shown}");
 }
 
 #[tokio::test]

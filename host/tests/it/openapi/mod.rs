@@ -45,7 +45,7 @@ fn write_document(folder: &Path) -> PathBuf {
 /// Runs a command without blocking the runtime, and returns its output. Panics if the command fails.
 async fn run(mut command: Command) -> String {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
-    let output = output.expect("the program is installed (`cargo xtask setup`)");
+    let output = output.expect("the program should be installed (`cargo xtask setup`)");
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{text}");
     text

@@ -101,7 +101,7 @@ async fn plugins_can_be_listed_and_revoked_during_compilation() {
     };
     tokio::time::timeout(WAIT_TIMEOUT.min(Duration::from_secs(60)), revoked)
         .await
-        .expect("the revocation waits for the compiler");
+        .expect("the revocation should not wait for the compiler");
     assert!(app.app.plugins().loaded("hello").is_none());
     approving.abort();
 }
@@ -121,7 +121,7 @@ async fn run_after_a_start_does_not_wait_for_other_plugins_to_be_compiled() {
     until_plugin(&app.admin(), "slow", |plugin| plugin["compiling"] == true).await;
     approving.abort();
 
-    // The first pass of this server never ends.
+    // This server never finishes its first pass through the folder, because `slow` is never compiled.
     let restarted = TestApp::builder()
         .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
         .compiler(&compiler.program())
@@ -130,7 +130,7 @@ async fn run_after_a_start_does_not_wait_for_other_plugins_to_be_compiled() {
         .start()
         .await;
     let running = async {
-        run(&restarted, "hello").await.expect("the run succeeds");
+        run(&restarted, "hello").await.expect("the run should succeed");
         Instant::now()
     };
     let loading = async {

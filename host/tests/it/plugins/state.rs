@@ -179,7 +179,7 @@ async fn values_beyond_the_quota_are_refused() {
         platform.state(delete(number)).await.unwrap();
     }
     assert_eq!(stored().await, (0, 0));
-    // A store has at most 1000 entries, of any size.
+    // A store has at most 1000 entries, even if they are empty.
     assert_eq!(fill(600, "x", 0).await + fill(600, "y", 0).await, 1000);
     let listed = platform.state(json!({ "act": "list", "store": "platform" })).await.unwrap();
     assert_eq!((listed["keys"].as_array().unwrap().len(), &listed["pages"]), (1000, &json!(1)));

@@ -42,7 +42,7 @@ async fn approval_is_shown_beside_a_wider_request() {
     folder.add_signed("hello", &component(&requesting(2, &["a.example", "b.example"])), &author);
     let wider = until_plugin(&app.admin(), "hello", |plugin| plugin["serial"] == 2).await;
     assert_eq!(wider["requested"][0]["scope"]["hosts"], json!(["a.example", "b.example"]));
-    assert_eq!(wider["approval"]["requested"], narrow, "the permissions that were requested at the approval");
+    assert_eq!(wider["approval"]["requested"], narrow, "not the permissions that were requested at the approval");
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ async fn responses_name_a_request_id_of_the_server() {
 async fn requests_above_the_rate_limit_return_429_with_retry_after() {
     let app = TestApp::builder().var("ATLASHUB_RATE_LIMIT_PUBLISHABLE", "1").start().await;
     let project = app.create_project("Rate").await;
-    // Two requests are possible at once, and one more every second. So not all of these are, even on a busy machine.
+    // Two requests are possible at once, and one more every second. So some of these 30 are refused, even on a
+    // busy machine.
     let requests = (0..30).map(|_| project.publishable().request(Method::GET, "/v1/db/tables").send());
     let mut statuses = Vec::new();
     for response in join_all(requests).await {

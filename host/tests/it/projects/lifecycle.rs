@@ -95,8 +95,9 @@ async fn project_roles_cannot_connect_to_other_databases() {
     for role in ["owner", "app", "anon", "user", "backup"] {
         let role = set_known_password(&app, &own, role).await;
         let own_database = format!("proj_{}", own.id);
-        let mut connection =
-            connect_as(&app, &role, "known-to-the-test", &own_database).await.expect("its own database");
+        let mut connection = connect_as(&app, &role, "known-to-the-test", &own_database)
+            .await
+            .expect("its own database should admit it");
         connection.execute("SELECT 1").await.unwrap();
         for database in [format!("proj_{}", other.id), platform.clone(), "postgres".to_owned(), "template1".to_owned()]
         {

@@ -22,7 +22,7 @@ async fn fail(app: &TestApp, project: &TestProject, sql: &str) -> (u16, String, 
 }
 
 #[tokio::test]
-async fn statements_with_the_text_of_the_servers_own_are_treated_like_others() {
+async fn statements_with_the_same_text_as_the_servers_own_are_treated_like_others() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     let selected = run(&app, &project, "SELECT 1 AS end_of_shared_transaction").await;

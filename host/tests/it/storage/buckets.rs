@@ -47,7 +47,7 @@ async fn buckets_can_be_created_updated_and_listed_with_their_object_counts() {
         let created = admin.post(&project.path("/buckets"), body).await;
         for (status, error) in [changed, created] {
             assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{limit}");
-            assert_eq!(error["error"]["details"], json!({ "field": "maxObjectBytes" }), "the dashboard needs it");
+            assert_eq!(error["error"]["details"], json!({ "field": "maxObjectBytes" }), "the field is not named");
         }
     }
 
@@ -55,7 +55,7 @@ async fn buckets_can_be_created_updated_and_listed_with_their_object_counts() {
         admin.patch(&project.path("/buckets/photos"), json!({ "publishable": "download", "signedIn": "both" })).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(bucket["exposure"], json!({ "publishable": "download", "signedIn": "both" }));
-    assert_eq!(bucket["maxObjectBytes"], 1000, "omitted fields keep their value");
+    assert_eq!(bucket["maxObjectBytes"], 1000, "an omitted field changed");
     let (_, bucket) = admin.patch(&project.path("/buckets/photos"), json!({ "maxObjectBytes": 2000 })).await;
     assert_eq!((&bucket["maxObjectBytes"], &bucket["exposure"]["signedIn"]), (&json!(2000), &json!("both")));
 
@@ -137,7 +137,8 @@ async fn deleting_a_bucket_again_removes_objects_that_an_interrupted_deletion_le
     assert_eq!(admin.delete_with(&bucket, confirmed).await.0, StatusCode::NOT_FOUND);
 }
 
-/// URLs outlive the bucket that they were signed for. An object that they store never belongs to the next bucket.
+/// URLs outlive the bucket that they were signed for. An object that such a URL stores never belongs to the next bucket
+/// of the same name.
 #[tokio::test]
 async fn bucket_that_is_created_again_has_no_object_of_an_earlier_url() {
     let app = TestApp::start().await;

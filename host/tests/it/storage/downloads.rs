@@ -126,7 +126,7 @@ async fn deleted_object_is_gone_and_its_path_can_be_reused() {
     assert_eq!(project.secret().download("x.txt").await, b"again");
 }
 
-/// Media players use ranges to seek. The store serves them.
+/// Media players request ranges to seek. The store serves such requests.
 #[tokio::test]
 async fn range_request_returns_part_of_the_object() {
     let app = TestApp::start().await;

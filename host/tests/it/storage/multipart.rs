@@ -51,7 +51,7 @@ async fn parts_become_one_object_and_completing_is_idempotent() {
     assert_eq!(
         project.secret().sign_download("big.bin").await.0,
         StatusCode::NOT_FOUND,
-        "not visible before it is complete"
+        "visible before it is complete"
     );
     // Parts may be listed in any order.
     completion["parts"].as_array_mut().unwrap().reverse();

@@ -161,7 +161,7 @@ async fn move_to_a_taken_path_needs_replace() {
         let (actual, error) = admin.post(&path, body.clone()).await;
         assert_eq!(actual, status, "{body}: {error}");
     }
-    assert_eq!(project.secret().download("b.txt").await, b"a", "a refused move keeps the object");
+    assert_eq!(project.secret().download("b.txt").await, b"a", "a refused move changed the object");
 }
 
 #[tokio::test]

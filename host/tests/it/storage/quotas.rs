@@ -68,7 +68,7 @@ async fn open_multipart_uploads_of_a_publishable_key_are_limited() {
     let (status, error) = try_sign(&publishable, "2", multipart()).await;
     assert_eq!((status, code(&error)), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"), "{error}");
     let uploads = app.app.store().list_uploads(&format!("proj-{}", project.id), None).await.unwrap().uploads;
-    assert_eq!(uploads.len(), 2, "a refused request creates no upload");
+    assert_eq!(uploads.len(), 2, "a refused request created an upload");
     let abort = json!({ "objectKey": "uploads/0", "uploadId": first["multipart"]["uploadId"] });
     assert_eq!(publishable.post("/v1/storage/multipart/abort", abort).await.0, StatusCode::NO_CONTENT);
     publishable.sign("2", multipart()).await;

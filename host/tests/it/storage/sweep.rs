@@ -51,7 +51,7 @@ async fn full_sweep_removes_oversize_objects() {
     assert_eq!(
         paths(&app, &project).await,
         [("large.txt".to_owned(), "pending".to_owned()), ("right.txt".to_owned(), "stored".to_owned())],
-        "the limit is kept while its URL is valid"
+        "the limit was removed while its URL was valid"
     );
 
     // A URL can be used again until it expires. After that, the full sweep compares the record once more.

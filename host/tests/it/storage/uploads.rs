@@ -128,7 +128,7 @@ async fn object_above_max_size_is_not_served_and_is_removed() {
             .fetch_one(app.app.platform())
             .await
             .unwrap();
-    assert_eq!((gone, size), (true, None), "only the limit is kept");
+    assert_eq!((gone, size), (true, None), "the object is left, or its limit is not");
 
     // Signing another upload for the path also removes the object, instead of returning 409.
     let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;
@@ -282,7 +282,7 @@ async fn urls_are_signed_for_the_public_endpoint() {
     assert_eq!(project.secret().download("x.txt").await, b"bytes");
     let (_, body) = project.secret().sign_download("x.txt").await;
     let elsewhere = body["downloadUrl"].as_str().unwrap().replace("localhost", "127.0.0.1");
-    assert!(raw().get(elsewhere).send().await.unwrap().status().is_client_error(), "the signature includes the host");
+    assert!(raw().get(elsewhere).send().await.unwrap().status().is_client_error(), "the host is not signed");
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ impl TestAppBuilder {
         };
         let first_party = (!self.first_party).then(FirstParty::default);
         let replaced = ReplacedParts { runner: self.runner, first_party };
-        let app = App::build_with(config, &services, replaced).expect("the app is built");
+        let app = App::build_with(config, &services, replaced).expect("the app should be built");
         app.start_background();
         let connections = &app.config().connections;
         let listeners = [

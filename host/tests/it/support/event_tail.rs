@@ -53,7 +53,7 @@ impl EventTail {
                     None => continue,
                 }
             }
-            let chunk = tokio::time::timeout(WAIT_TIMEOUT, self.body.next()).await.expect("an event");
+            let chunk = tokio::time::timeout(WAIT_TIMEOUT, self.body.next()).await.expect("an event should arrive");
             self.text.push_str(std::str::from_utf8(&chunk?.unwrap()).unwrap());
         }
     }

@@ -165,7 +165,7 @@ async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) 
     let mut connections = JoinSet::new();
     loop {
         // An error, such as too many open files, would look like a store that is down.
-        let (client, _) = listener.accept().await.expect("a connection is accepted");
+        let (client, _) = listener.accept().await.expect("a connection should be accepted");
         let shared = shared.clone();
         connections.spawn(async move {
             let server = TcpStream::connect(target).await.expect("the server");

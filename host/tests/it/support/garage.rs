@@ -57,7 +57,7 @@ impl Garage {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
-            .expect("Garage starts");
+            .expect("Garage should start");
         let pipe = child.stdin.take().expect("stdin");
         // Garage creates the key at the end of its start-up. The command below looks the key up over the network.
         let is_ready = || {

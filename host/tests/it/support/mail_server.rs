@@ -79,8 +79,8 @@ impl MailServer {
     }
 
     pub async fn next(&self) -> Mail {
-        let next = async { self.mails.lock().await.recv().await.expect("the server runs") };
-        tokio::time::timeout(WAIT_TIMEOUT, next).await.expect("a message arrives")
+        let next = async { self.mails.lock().await.recv().await.expect("the server should run") };
+        tokio::time::timeout(WAIT_TIMEOUT, next).await.expect("a message should arrive")
     }
 
     /// Returns all commands of clients, without message data.

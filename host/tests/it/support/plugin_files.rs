@@ -170,7 +170,7 @@ impl Run {
     }
 
     pub async fn outcome(self) -> Result<RunReport, RunFailure> {
-        self.outcome.await.expect("the run ends")
+        self.outcome.await.expect("the run should end")
     }
 }
 

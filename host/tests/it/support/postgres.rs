@@ -71,7 +71,7 @@ impl Postgres {
             .arg(format!("--pgdata={}", data.display()))
             .current_dir(&folder)
             .output()
-            .expect("initdb runs");
+            .expect("initdb should run");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         let port = free_port();
         let watchdog = serve(bin, &folder, &data, port, user, settings);
@@ -90,7 +90,7 @@ impl Postgres {
     pub fn crash_and_restart(&self) {
         let starts = || self.log().matches("starting PostgreSQL").count();
         let previous_starts = starts();
-        self.watchdog.lock().1.write_all(b"again\n").expect("the watchdog listens");
+        self.watchdog.lock().1.write_all(b"again\n").expect("the watchdog should listen");
         eventually_blocking("Postgres restarts", || starts() > previous_starts);
         self.wait_until_ready();
     }
@@ -162,7 +162,7 @@ fn serve(
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
-        .expect("Postgres starts");
+        .expect("Postgres should start");
     let pipe = child.stdin.take().expect("stdin");
     (child, pipe)
 }

@@ -109,7 +109,7 @@ impl ProgramVars {
 
     /// Runs a command and waits for its end.
     pub fn run(&self, arguments: &[&str]) -> Ended {
-        let output = self.command(arguments).output().expect("the program runs");
+        let output = self.command(arguments).output().expect("the program should run");
         Ended {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("UTF-8"),
@@ -119,7 +119,7 @@ impl ProgramVars {
 
     /// Starts a command without waiting for its end. Its output is discarded.
     pub fn spawn(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program runs")
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program should run")
     }
 
     /// Runs `atlashub serve` and waits until it listens.
@@ -133,7 +133,7 @@ impl ProgramVars {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the program runs");
+            .expect("the program should run");
         let stdout = read_lines(child.stdout.take().expect("stdout"));
         let stderr = read_lines(child.stderr.take().expect("stderr"));
         let (mut public_url, mut admin_url, mut banner) = (String::new(), String::new(), Vec::new());

@@ -290,6 +290,6 @@ impl TestApp {
         .bind(ago)
         .execute(self.app.platform())
         .await
-        .expect("the job is changed");
+        .expect("the job should be changed");
     }
 }

@@ -36,7 +36,7 @@ impl Socket {
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.try_send(bytes).await.expect("bytes are sent");
+        self.try_send(bytes).await.expect("the bytes should be sent");
     }
 
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
@@ -45,7 +45,7 @@ impl Socket {
 
     /// Disconnects. The server notices it without a delay.
     pub fn reset(self) {
-        self.stream.set_zero_linger().expect("linger is set");
+        self.stream.set_zero_linger().expect("linger should be set");
     }
 
     /// Ends the client's side of the connection.
@@ -98,7 +98,7 @@ impl Socket {
 
     async fn read(&mut self) -> bool {
         let reading = self.stream.read_buf(&mut self.buffer);
-        matches!(timeout(WAIT_TIMEOUT, reading).await.expect("the server sends or closes"), Ok(1..))
+        matches!(timeout(WAIT_TIMEOUT, reading).await.expect("the server should send or close"), Ok(1..))
     }
 }
 
@@ -118,7 +118,7 @@ impl RawResponse {
         assert_eq!(self.header("x-request-id"), body["error"]["requestId"].as_str(), "{self:?}");
         assert!(!body["error"]["message"].as_str().expect("a message").is_empty());
         if self.status == 503 {
-            self.header("retry-after").expect("every 503 has it").parse::<u64>().expect("seconds");
+            self.header("retry-after").expect("every 503 should have `retry-after`").parse::<u64>().expect("seconds");
         }
         (self.status, body["error"]["code"].as_str().expect("a code").to_owned())
     }

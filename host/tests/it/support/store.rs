@@ -66,14 +66,16 @@ impl Store {
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
                 send_address.send(listener.local_addr().expect("address")).expect("receiver");
-                let store = embedded_s3::Store::open(&root).await.expect("store opens");
+                let store = embedded_s3::Store::open(&root).await.expect("the store should open");
                 let config = embedded_s3::Config {
                     root,
                     access_key: ACCESS_KEY.into(),
                     secret_key: SECRET_KEY.into(),
                     region: "us-east-1".into(),
                 };
-                embedded_s3::serve(listener, store, config, std::future::pending()).await.expect("store serves");
+                embedded_s3::serve(listener, store, config, std::future::pending())
+                    .await
+                    .expect("the store should serve");
             });
         });
         let address = address.recv().expect("the store's address");

@@ -144,13 +144,13 @@ impl WebServer {
 
     /// Waits for the next request.
     pub async fn next(&self) -> WebRequest {
-        let next = async { self.received.lock().await.recv().await.expect("the server runs") };
-        tokio::time::timeout(WAIT_TIMEOUT, next).await.expect("a request comes")
+        let next = async { self.received.lock().await.recv().await.expect("the server should run") };
+        tokio::time::timeout(WAIT_TIMEOUT, next).await.expect("a request should arrive")
     }
 
     /// Waits until a client has closed a connection of [`WebResponse::Hang`]. Each such client is counted once.
     pub async fn until_disconnected(&self) {
-        let left = tokio::time::timeout(WAIT_TIMEOUT, self.left.acquire()).await.expect("the client leaves");
+        let left = tokio::time::timeout(WAIT_TIMEOUT, self.left.acquire()).await.expect("the client should leave");
         left.expect("never closed").forget();
     }
 

@@ -1,5 +1,5 @@
 //! The owner's view of tables: lists, the details of one table, access to its rows, its rows as another caller sees
-//! them, long values, several changes in one transaction, the schema of a database.
+//! them, long values, several changes in one transaction, and the schema of a database.
 
 pub mod access;
 pub mod cells;

@@ -126,7 +126,7 @@ async fn export_is_swept_if_the_store_is_unreachable_until_its_end() {
 }
 
 #[tokio::test]
-async fn cancelled_export_leaves_nothing_at_any_step() {
+async fn export_cancelled_at_any_step_leaves_nothing_after_a_sweep() {
     let faulty = FaultyStore::start().await;
     for (sql, step) in STORE_STEPS {
         faulty.store.hold(step);

@@ -92,7 +92,7 @@ async fn transfers_outside_the_granted_scope_are_denied() {
 }
 
 #[tokio::test]
-async fn run_without_lease_exports_and_imports_nothing() {
+async fn run_without_its_lease_exports_nothing_and_an_unknown_import_fails() {
     let app = TestApp::start().await;
     let project = app.create_project("fenced").await;
     project.sql("CREATE TABLE items (id int)").await;

@@ -66,7 +66,7 @@ async fn discarded_rows_that_had_to_wait_for_other_rows_are_reported() {
              CREATE TRIGGER discard BEFORE INSERT ON staff FOR EACH ROW EXECUTE FUNCTION discard()",
         )
         .await;
-    // The bad row lets the rows be moved one by one. Then, the first ones wait for their boss.
+    // The bad row makes the import move the rows one by one. Then the first row waits for its boss.
     let bad = (5, Some("id"), "invalid_value");
     let done = import(&app, &project, "staff", "csv", "id,boss,name\n1,3,skip\n2,,b\n3,,c\nx,,d\n", skip()).await;
     assert_eq!((counts(&done), errors(&done)), ([4, 2, 0, 2, 2], vec![(2, None, "discarded"), bad]), "{done}");

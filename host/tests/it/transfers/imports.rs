@@ -140,7 +140,7 @@ async fn exported_values_return_unchanged() {
         assert_eq!(counts(&done), [3, 3, 0, 0, 0], "{done}");
         let text = |table: &str| format!("SELECT array_agg(t::text ORDER BY id) FROM {table} t");
         assert_eq!(value(&project, &text(&table)).await, value(&project, &text("source")).await, "{format}");
-        // An import row by row gives the same result.
+        // An upsert that skips bad rows gives the same result.
         project.sql(&format!("TRUNCATE {table}")).await;
         let done = import(&app, &project, &table, format, &file, json!({ "mode": "upsert", "onError": "skip" })).await;
         assert_eq!(counts(&done), [3, 3, 0, 0, 0], "{done}");

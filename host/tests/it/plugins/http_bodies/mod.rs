@@ -93,6 +93,6 @@ impl Connections {
 async fn until_closed(mut stream: TcpStream) -> usize {
     let mut bytes = Vec::new();
     // A reset is an end as well.
-    let _ = tokio::time::timeout(WAIT_TIMEOUT, stream.read_to_end(&mut bytes)).await.expect("the client leaves");
+    let _ = tokio::time::timeout(WAIT_TIMEOUT, stream.read_to_end(&mut bytes)).await.expect("the client should leave");
     bytes.len()
 }
