@@ -136,7 +136,7 @@ pub fn duration(milliseconds: i64) -> String {
     }
 }
 
-/// Returns a duration in its largest unit, in words: `3 hours`, `1 day`.
+/// Returns a duration in one unit, in words: `3 hours`, `2 days`. Less than two days are given in hours.
 pub fn duration_in_words(duration: chrono::Duration) -> String {
     let seconds = duration.num_seconds().max(0);
     match seconds {

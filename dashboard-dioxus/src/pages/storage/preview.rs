@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_that_could_run_are_text() {
+    fn content_type_decides_the_element_and_documents_that_could_run_are_text() {
         for (content_type, name, expected) in [
             (Some("text/html; charset=utf-8"), "a.html", Kind::Text),
             (Some("image/svg+xml"), "a.svg", Kind::Text),

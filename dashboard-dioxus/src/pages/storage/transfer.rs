@@ -194,8 +194,8 @@ fn new_path(entered: &str, old_name: &str) -> String {
     if entered.ends_with('/') { format!("{entered}{old_name}") } else { entered.to_owned() }
 }
 
-/// Returns the folder and the name that a new path means. The last part of a path is a name, which looks like a folder
-/// if it has no extension.
+/// Returns a sentence about the folder and the name in a new path. The last part of a path is the name of the object,
+/// even if it looks like a folder because it has no extension.
 fn result_in_words(path: &str, old_name: &str) -> String {
     let place = match folder_of(path) {
         "" => "at the top of the bucket".to_owned(),

@@ -14,7 +14,8 @@ pub(super) fn access_in_words(access: BucketAccess) -> &'static str {
     }
 }
 
-/// Returns who can reach the objects of a bucket without the secret key, as one sentence.
+/// Returns who can reach the objects of a bucket without the secret key, as a sentence without its capital letter and
+/// full stop.
 pub(super) fn exposure_in_words(exposure: BucketExposure) -> String {
     let act = |access| match access {
         BucketAccess::None => None,

@@ -32,7 +32,7 @@ const MAX_NAMES: u32 = 1_000;
 #[derive(Debug)]
 pub(super) enum NotSent {
     Stopped,
-    /// An object with this name exists, and the owner has not chosen an action.
+    /// An object with this name exists, and the owner has not allowed to replace it.
     Exists,
     /// The server or the store no longer knows the upload in parts.
     Expired,
@@ -53,7 +53,8 @@ fn failed(text: impl Into<String>) -> NotSent {
     NotSent::Failed(Problem { text: text.into(), is_limit: false })
 }
 
-/// Uploads a file. Continues with the missing parts if the upload was started before.
+/// Uploads a file. If parts of it were sent before, sends only the others. If the store has lost these parts, sends the
+/// whole file.
 pub(super) async fn send(upload: &Upload) -> Result<(), NotSent> {
     let is_in_parts = upload.size > MAX_WHOLE_BYTES;
     if let Some(parts) = upload.parts.clone() {

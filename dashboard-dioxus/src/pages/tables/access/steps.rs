@@ -14,7 +14,7 @@ struct Step {
     help: &'static str,
 }
 
-/// The steps that open the table. Hidden for views, and once all steps are done.
+/// The steps that open the table. Shown only for tables, which can have policies, until all steps are done.
 #[component]
 pub(super) fn Steps(detail: Shared) -> Element {
     let exposure = detail.exposure;

@@ -1,5 +1,5 @@
-//! Saves staged changes, all or none. The condition of each change is that the row still contains the values that were
-//! read. Values that are too large are not compared.
+//! Saves staged changes, all or none. The condition of each change is that the changed cells still contain the values
+//! that were read. Values that are too large are not compared.
 //!
 //! The conditions also make saving safe to repeat. If the server stops before it responds, [`save`] finds out whether
 //! the changes were saved, so that no change is lost or made twice.
@@ -68,7 +68,7 @@ pub(super) enum Problem {
         key: RowKey,
         now: BTreeMap<String, Cell>,
     },
-    /// A row was deleted since it was read.
+    /// A row was deleted, or its key was changed, since it was read.
     Gone {
         key: RowKey,
     },
