@@ -68,8 +68,8 @@ pub(super) fn UnfinishedUploads(project: ReadSignal<String>, bucket: ReadSignal<
     }
 }
 
-/// Returns the facts about an upload, for example `2.1 GB · started 3 h ago by you, in the dashboard · expires after
-/// 4 Feb, 02:00`.
+/// Returns the facts about an upload, for example `2.1 GB · started 3 h ago by the owner · expires after 4 Feb,
+/// 02:00`.
 fn facts(upload: &OpenMultipartUpload) -> String {
     let now = text::now();
     let size = upload.size.map(|size| format!("{} · ", text::bytes(size))).unwrap_or_default();

@@ -41,7 +41,7 @@ pub(super) fn uploader_in_words(by: &str) -> String {
     match by {
         "secret" => "a server with the secret key".to_owned(),
         "publishable" => "a client with the publishable key".to_owned(),
-        "admin" => "you, in the dashboard".to_owned(),
+        "admin" => "the owner".to_owned(),
         "store" => "not through AtlasHub".to_owned(),
         by => by.strip_prefix("plugin:").map_or_else(|| format!("user {by}"), |plugin| format!("plugin {plugin}")),
     }

@@ -88,7 +88,8 @@ async fn run(id: u32) {
         }
         Err(NotSent::Expired) => {
             state::change(id, |upload| upload.parts = None);
-            let text = "The upload was aborted elsewhere. Retry to send the file from the start.".to_owned();
+            let text =
+                "The upload was aborted elsewhere, or has expired. Retry to send the file from the start.".to_owned();
             state::set_status(id, Status::Failed(Problem { text, is_limit: false }));
         }
         Err(NotSent::Failed(problem)) => state::set_status(id, Status::Failed(problem)),

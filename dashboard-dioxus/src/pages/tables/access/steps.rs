@@ -48,7 +48,7 @@ pub(super) fn Steps(detail: Shared) -> Element {
 
 fn steps(has_security: bool, has_policy: bool, is_exposed: bool) -> [Step; 3] {
     let missing = if has_security && has_policy {
-        "Only this step is missing. Choose Read or Write below and save: until then, requests get 404."
+        "Only this step is missing. Choose Read or Write below and save: until then, browsers and users get 404."
     } else {
         "Choose Read or Write below and save."
     };

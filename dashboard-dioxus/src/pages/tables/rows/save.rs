@@ -145,7 +145,7 @@ async fn try_save(view: View, staged: &Staged) -> Option<Problem> {
         Err(failure) if failure.is_outcome_unknown() => match find_outcome(view, &changes).await {
             Outcome::Saved => accept(view, staged, &changes),
             Outcome::NotSaved => {
-                let message = "The server stopped before it had saved the changes. Save them again.".to_owned();
+                let message = "The request failed before the changes were saved. Save them again.".to_owned();
                 Some(Problem::Refused { row: None, columns: Vec::new(), message })
             }
             Outcome::Refused(failure) => Some(problem_of(&failure, staged, &detail)),
