@@ -126,6 +126,19 @@ test("upload that is retried after Keep both does not ask again", async (t) => {
   assert.deepEqual([responses, items], [[], []]);
 });
 
+test("replacing an object is offered only for the name that was refused", async (t) => {
+  const { page } = await openBucket(t, "a.txt", "b.txt");
+  await button(page, "Actions for a.txt").click();
+  await page.getByRole("menuitem", { name: "Rename object" }).click();
+  const dialog = page.getByRole("dialog", { name: "Rename object" });
+  const name = dialog.getByRole("textbox", { name: "New name" });
+  await name.fill("b.txt");
+  await dialog.getByRole("button", { name: "Rename object" }).click();
+  await shown(dialog.getByRole("button", { name: "Replace" }));
+  await name.fill("c.txt");
+  await hidden(dialog.getByRole("button", { name: "Replace" }));
+});
+
 test("renamed object is no longer selected", async (t) => {
   const { page } = await openBucket(t, "a.txt", "b.txt");
   for (const name of ["a.txt", "b.txt"]) await page.getByRole("checkbox", { name: `Select ${name}` }).check();
