@@ -126,6 +126,28 @@ test("upload that is retried after Keep both does not ask again", async (t) => {
   assert.deepEqual([responses, items], [[], []]);
 });
 
+test("files that arrived just before the last upload failed are listed", async (t) => {
+  const { page } = await openBucket(t);
+  let fail;
+  const isFailing = new Promise((resolve) => (fail = resolve));
+  let sent = 0;
+  await page.route(`${store}/**`, async (route) => {
+    if (route.request().method() !== "PUT") return route.continue();
+    sent += 1;
+    if (sent < 3) return route.continue();
+    await isFailing;
+    return route.fulfill({ status: 400, headers: { "access-control-allow-origin": "*" } });
+  });
+  const files = ["a.txt", "b.txt", "c.txt"].map((name) => ({ name, mimeType: "text/plain", buffer: Buffer.from("a") }));
+  await page.locator("#upload-files").setInputFiles(files);
+  const uploads = page.getByRole("region", { name: "Uploads" });
+  await shown(uploads.getByText("2 of 3 done"));
+  fail();
+  await shown(uploads.getByRole("alert"));
+  // Sooner than the page reads the list again by itself.
+  await page.getByRole("table", { name: "Objects in uploads" }).getByRole("row").nth(2).waitFor({ timeout: 8_000 });
+});
+
 test("replacing an object is offered only for the name that was refused", async (t) => {
   const { page } = await openBucket(t, "a.txt", "b.txt");
   await button(page, "Actions for a.txt").click();

@@ -61,7 +61,6 @@ async fn run(id: u32) {
                 upload.status = Status::Done;
                 upload.parts = None;
             });
-            refresh_lists(&upload.to);
         }
         Err(NotSent::Stopped) => {
             if let Some(parts) = &current.parts {
@@ -94,6 +93,8 @@ async fn run(id: u32) {
         }
         Err(NotSent::Failed(problem)) => state::set_status(id, Status::Failed(problem)),
     }
+    // Also after a failure: earlier files may not be listed yet.
+    refresh_lists(&upload.to);
     start_next();
 }
 
@@ -178,7 +179,7 @@ pub(super) fn clear() {
     UPLOADS.write().decided.clear();
 }
 
-/// Discards the cached lists of objects after the last file, and before that at most once a second.
+/// Discards the cached lists of objects once no file is being sent or waits, and before that at most once a second.
 fn refresh_lists(to: &Destination) {
     thread_local! {
         static REFRESHED_AT: std::cell::Cell<f64> = const { std::cell::Cell::new(0.0) };
