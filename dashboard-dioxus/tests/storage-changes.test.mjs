@@ -148,6 +148,22 @@ test("files that arrived just before the last upload failed are listed", async (
   await page.getByRole("table", { name: "Objects in uploads" }).getByRole("row").nth(2).waitFor({ timeout: 8_000 });
 });
 
+test("cancelled upload whose parts could not be removed is listed as unfinished", async (t) => {
+  const { page, bucket } = await openBucket(t);
+  const refused = refusal(503, "The store can't be reached.");
+  await page.route(`**${bucket}/multipart/abort`, (route) => route.fulfill(refused));
+  let sent = false;
+  // The request with the first part never ends.
+  await page.route(`${store}/**`, () => {
+    sent = true;
+  });
+  const file = { name: "large.bin", mimeType: "", buffer: Buffer.alloc(17 << 20) };
+  await page.locator("#upload-files").setInputFiles([file]);
+  await eventually(() => sent, "the first part to be sent");
+  await button(page, "Cancel upload of large.bin").click();
+  await shown(page.getByText("1 unfinished upload", { exact: true }));
+});
+
 test("replacing an object is offered only for the name that was refused", async (t) => {
   const { page } = await openBucket(t, "a.txt", "b.txt");
   await button(page, "Actions for a.txt").click();

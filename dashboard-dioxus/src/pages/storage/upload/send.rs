@@ -275,11 +275,15 @@ async fn send_part(upload: &Upload, parts: &Parts, number: i32, mut url: String)
     }
 }
 
-/// Removes the parts of an upload that will not be completed.
+/// Removes the parts of an upload that will not be completed. If the server does not remove them, the upload appears in
+/// the list of unfinished uploads.
 pub(super) async fn abort(upload: &Upload, parts: &Parts) {
     let request = AbortUpload { object_key: parts.object_key.clone(), upload_id: parts.upload_id.clone() };
     let path = format!("{}/multipart/abort", upload.to.bucket_path());
-    let _: Result<(), Failure> = remote::send(Method::Post, &path, &request).await;
+    let aborted: Result<(), Failure> = remote::send(Method::Post, &path, &request).await;
+    if aborted.is_err() {
+        state::leave_unfinished(&parts.upload_id);
+    }
 }
 
 /// Returns why the store refused a request, with the message of the store.

@@ -187,8 +187,8 @@ pub(super) struct Uploads {
     /// Answers of the owner that apply to all conflicts of a batch, by the number of the batch.
     pub(super) decided: HashMap<u32, Answer>,
     pub(super) folded: bool,
-    /// Ids of all uploads in parts that this tab began. Each is in the list, or completed, or aborted, unless the
-    /// request that aborts it failed.
+    /// Ids of the uploads in parts that this tab began, except those that it failed to abort. Each is in the list, or
+    /// completed, or aborted.
     pub(super) begun: HashSet<String>,
 }
 
@@ -208,7 +208,12 @@ pub(super) fn set_parts(id: u32, parts: Parts) {
     }
 }
 
-/// Returns whether this tab began an upload in parts. Subscribes the caller.
+/// Records that the store may still have the parts of an upload that was removed from the list.
+pub(super) fn leave_unfinished(upload_id: &str) {
+    UPLOADS.write().begun.remove(upload_id);
+}
+
+/// Returns whether this tab began an upload in parts, and did not fail to abort it. Subscribes the caller.
 pub(in super::super) fn was_begun_here(upload_id: &str) -> bool {
     UPLOADS.read().begun.contains(upload_id)
 }
