@@ -59,7 +59,7 @@ pub(super) fn Preview(project: ReadSignal<String>, bucket: ReadSignal<String>, o
     let name = name_of(&object.path).to_owned();
     let kind = kind_of(object.content_type.as_deref(), &name);
     let why_not = match kind {
-        Kind::Unknown => Some("There is no preview for this type."),
+        Kind::Unknown => Some("There is no preview for this type. Download the object to open it."),
         Kind::Text if object.size > MAX_TEXT_BYTES => {
             Some("The text is too long for a preview. Download it to read it.")
         }

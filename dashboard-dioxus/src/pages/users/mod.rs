@@ -181,7 +181,10 @@ fn Listed(project: String, path: ReadSignal<String>, is_filtered: bool, open: Si
             }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-            Empty { title: "No users yet", text: "Users who sign up in your app appear here.", help: "users",
+            Empty {
+                title: "No users yet",
+                text: "Users who sign up in your app, and those that you create, appear here.",
+                help: "users",
                 button {
                     class: "btn", r#type: "button", onclick: move |_| open.clone().set(Open::Create), "New user"
                 }

@@ -22,7 +22,10 @@ pub(in crate::pages::tables) fn Refused(
         _ if failure.is_forbidden() => failure.message(),
         Some("not_found") => {
             return rsx! {
-                Empty { title: "This user does not exist", text: "The user was deleted. Choose another one." }
+                Empty {
+                    title: "This user does not exist",
+                    text: "The user was deleted, or the address is wrong. Choose another user.",
+                }
             };
         }
         _ => {
