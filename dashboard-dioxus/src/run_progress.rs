@@ -19,8 +19,8 @@ pub fn percent(progress: &RunProgress) -> Option<u64> {
     u64::try_from((u128::from(progress.done) * 100 / u128::from(total)).min(100)).ok()
 }
 
-/// Returns the amount of work that is done, for example `3 of 12` or `78 MB of 132 MB`. Empty for a run with a single
-/// step.
+/// Returns the amount of work that is done, for example `3 of 12` or `78 MB of 132 MB`, or `3` if the total is unknown.
+/// Empty for a run with a single step.
 pub fn amount(plugin: &str, progress: &RunProgress) -> String {
     let is_in_bytes = plugin == RESTORE && IN_BYTES.contains(&progress.message.as_str());
     let number = |value: u64| {

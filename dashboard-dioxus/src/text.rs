@@ -55,10 +55,16 @@ pub fn count(value: i64, singular: &str, plural: &str) -> String {
     format!("{} {}", number(value), if value == 1 { singular } else { plural })
 }
 
-/// Returns how often something failed, for example `Failed 3 times since 02:00:00` or `Failed at 02:00:00`.
+/// Returns how often something failed, for example `Failed 3 times since 02:00:00`, `Failed at 02:00:00` or `Failed on
+/// 3 Feb`.
 pub fn failed_times(count: i64, since: DateTime<Utc>) -> String {
+    let preposition = if is_recent(since, now()) { "at" } else { "on" };
     let since = moment(since, now());
-    if count == 1 { format!("Failed at {since}") } else { format!("Failed {} times since {since}", number(count)) }
+    if count == 1 {
+        format!("Failed {preposition} {since}")
+    } else {
+        format!("Failed {} times since {since}", number(count))
+    }
 }
 
 /// Returns names as a list in words: `a, b and c`.
@@ -136,7 +142,7 @@ pub fn duration(milliseconds: i64) -> String {
     }
 }
 
-/// Returns a duration in its largest unit, in words: `3 hours`, `1 day`.
+/// Returns a duration in one unit, in words: `3 hours`, `2 days`. Less than two days are given in hours.
 pub fn duration_in_words(duration: chrono::Duration) -> String {
     let seconds = duration.num_seconds().max(0);
     match seconds {
@@ -150,10 +156,15 @@ pub fn duration_in_words(duration: chrono::Duration) -> String {
 /// Returns the time of day of a moment in the last 24 hours, and the date of an earlier one: `14:30:00`, `3 Feb`,
 /// `14 Sep 2025`.
 pub fn moment(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    if (now - time).num_hours() < 24 {
+    if is_recent(time, now) {
         return local_clock(&js_date(time));
     }
     if year(time) == year(now) { write(Form::DayAndMonth, &js_date(time)) } else { date(time) }
+}
+
+/// Returns whether a moment is less than 24 hours ago.
+fn is_recent(time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (now - time).num_hours() < 24
 }
 
 /// Returns day and time of a moment in the chosen zone, with the year only if it is not the current one: `Tuesday 3

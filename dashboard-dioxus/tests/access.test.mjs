@@ -297,7 +297,7 @@ test("a policy that has changed since its dialog was opened is not overwritten",
   const alter = (condition) =>
     admin("POST", `/projects/${project.id}/sql`, { sql: `alter policy few on books using (${condition})` });
   const using = async () => (await admin("GET", `/projects/${project.id}/table?name=books`)).policies[0]?.using;
-  const changed = dialog.getByRole("alert").getByText("The policy has changed meanwhile.");
+  const changed = dialog.getByRole("alert").getByText("The policy has changed meanwhile");
 
   await open("Edit policy");
   await dialog.getByRole("textbox", { name: "USING", exact: true }).fill("id > 2");

@@ -126,6 +126,57 @@ test("upload that is retried after Keep both does not ask again", async (t) => {
   assert.deepEqual([responses, items], [[], []]);
 });
 
+test("files that arrived just before the last upload failed are listed", async (t) => {
+  const { page } = await openBucket(t);
+  let fail;
+  const isFailing = new Promise((resolve) => (fail = resolve));
+  let sent = 0;
+  await page.route(`${store}/**`, async (route) => {
+    if (route.request().method() !== "PUT") return route.continue();
+    sent += 1;
+    if (sent < 3) return route.continue();
+    await isFailing;
+    return route.fulfill({ status: 400, headers: { "access-control-allow-origin": "*" } });
+  });
+  const files = ["a.txt", "b.txt", "c.txt"].map((name) => ({ name, mimeType: "text/plain", buffer: Buffer.from("a") }));
+  await page.locator("#upload-files").setInputFiles(files);
+  const uploads = page.getByRole("region", { name: "Uploads" });
+  await shown(uploads.getByText("2 of 3 done"));
+  fail();
+  await shown(uploads.getByRole("alert"));
+  // Sooner than the page reads the list again by itself.
+  await page.getByRole("table", { name: "Objects in uploads" }).getByRole("row").nth(2).waitFor({ timeout: 8_000 });
+});
+
+test("cancelled upload whose parts could not be removed is listed as unfinished", async (t) => {
+  const { page, bucket } = await openBucket(t);
+  const refused = refusal(503, "The store can't be reached.");
+  await page.route(`**${bucket}/multipart/abort`, (route) => route.fulfill(refused));
+  let sent = false;
+  // The request with the first part never ends.
+  await page.route(`${store}/**`, () => {
+    sent = true;
+  });
+  const file = { name: "large.bin", mimeType: "", buffer: Buffer.alloc(17 << 20) };
+  await page.locator("#upload-files").setInputFiles([file]);
+  await eventually(() => sent, "the first part to be sent");
+  await button(page, "Cancel upload of large.bin").click();
+  await shown(page.getByText("1 unfinished upload", { exact: true }));
+});
+
+test("replacing an object is offered only for the name that was refused", async (t) => {
+  const { page } = await openBucket(t, "a.txt", "b.txt");
+  await button(page, "Actions for a.txt").click();
+  await page.getByRole("menuitem", { name: "Rename object" }).click();
+  const dialog = page.getByRole("dialog", { name: "Rename object" });
+  const name = dialog.getByRole("textbox", { name: "New name" });
+  await name.fill("b.txt");
+  await dialog.getByRole("button", { name: "Rename object" }).click();
+  await shown(dialog.getByRole("button", { name: "Replace" }));
+  await name.fill("c.txt");
+  await hidden(dialog.getByRole("button", { name: "Replace" }));
+});
+
 test("renamed object is no longer selected", async (t) => {
   const { page } = await openBucket(t, "a.txt", "b.txt");
   for (const name of ["a.txt", "b.txt"]) await page.getByRole("checkbox", { name: `Select ${name}` }).check();

@@ -371,7 +371,7 @@ test("unfinished upload is listed, and aborted after a confirmation", async (t) 
   const page = await open(t, storage.address());
   await page.getByText("1 unfinished upload", { exact: true }).click();
   const list = page.getByRole("list", { name: "Unfinished uploads" });
-  await shown(list.getByText(/^20(\.0)? MB · started .* by you, in the dashboard/));
+  await shown(list.getByText(/^20(\.0)? MB · started .* by the owner/));
   await button(page, "Abort upload of left.bin").click();
   const dialog = page.getByRole("dialog", { name: "Abort upload" });
   await dialog.getByRole("button", { name: "Abort upload" }).click();

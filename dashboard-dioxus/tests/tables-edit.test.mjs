@@ -137,7 +137,7 @@ test("changes that the server did not save stay staged, and can be saved again",
   await shown(
     page
       .getByRole("alert")
-      .filter({ hasText: "Nothing was saved. The server stopped before it had saved the changes." }),
+      .filter({ hasText: "Nothing was saved. The request failed before the changes were saved." }),
   );
   assert.equal((await rowsOf(project, "drafts", "eq.id=1"))[0].title, "one");
   isDown = false;

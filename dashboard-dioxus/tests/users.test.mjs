@@ -63,6 +63,16 @@ test("login is off at first and can be turned on", async (t) => {
   assert.equal((await admin("GET", `/projects/${id}/auth`)).enabled, true);
 });
 
+test("page of a project whose login is off says that sign-up is closed", async (t) => {
+  const { id } = await createProject("sign-up closed");
+  await admin("PATCH", `/projects/${id}/auth`, { enabled: true, allowSignup: false });
+  await admin("PATCH", `/projects/${id}/auth`, { enabled: false });
+  const page = await openPage(t);
+  await page.goto(usersOf(id));
+  await shown(page.getByText("Sign-up is closed: only you can create users."));
+  assert.equal(await page.getByText("Sign-up is open at first").count(), 0);
+});
+
 test("page with users explains how an app signs in and sends the access token", async (t) => {
   const { id } = await withUsers("bob@example.com");
   const page = await openPage(t);

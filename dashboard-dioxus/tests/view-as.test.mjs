@@ -70,7 +70,7 @@ test("rows are shown as a signed-in user can read them, and can't be changed", a
   await shown(button(page, "Insert row"));
 });
 
-test("table that is not exposed to visitors links to its access, and a table without a policy is empty", async (t) => {
+test("table that is not exposed to visitors links to its access, and is empty if policies hide all rows", async (t) => {
   const project = await withNotes();
   const page = await openTable(t, project, { table: "notes" });
   await viewAs(page).selectOption({ label: "Visitor (publishable key)" });

@@ -125,7 +125,7 @@ fn StoreKeys(keys: NewKeys) -> Element {
             if let Some(key) = keys.publishable {
                 ShownKey {
                     label: "Publishable key", copy: "Copy publishable key", text: key,
-                    help: "For browsers. It has no access until you open a table or a bucket."
+                    help: "For browsers. It can reach only the tables and buckets that you open for it."
                 }
                 if allows_no_origins {
                     div { class: "banner", role: "note",

@@ -1,4 +1,4 @@
-//! The search field over a list of entries, for the command palette and the switcher.
+//! The search field over a list of entries, for the command palette, the project switcher, and the search for a user.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -107,7 +107,7 @@ fn close(id: &str) {
     }
 }
 
-/// Moves the focus between the entries of a menu with the arrow keys.
+/// Moves the focus between the entries of a menu with the arrow keys, Home and End.
 pub(super) fn move_focus(event: KeyboardEvent) {
     let Some(raw) = event.data().try_as_web_event() else { return };
     let Some(menu) = dom::closest(&raw, "[role=menu]") else { return };

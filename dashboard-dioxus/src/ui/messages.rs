@@ -8,8 +8,8 @@ use gloo_timers::future::TimeoutFuture;
 use super::{CodeText, Icon, IconName, Link, Mark, Shape};
 use crate::{address, dom};
 
-/// Time for which a message about a success is shown. A message about a failure stays until it is dismissed or its page
-/// is left, and one about a run until it is dismissed or replaced.
+/// Time for which a message about a success is shown, unless it has a link. A message about a failure stays until it is
+/// dismissed or its page is left, and one about a run that has not succeeded until it is dismissed or replaced.
 const SHOWN_MS: u32 = 6_000;
 
 /// Minimum time for which a message about a failure is shown, even if its page is left.

@@ -110,7 +110,7 @@ function typeItems() {
   }));
 }
 
-// Returns the aliases that the statement gives its tables.
+// Returns the tables that the statement names, by their names and their aliases.
 function aliases(statement) {
   const found = new Map();
   const pattern =

@@ -1,4 +1,4 @@
-// Postgres's SQL for Monaco: colors, brackets, and comments.
+// Postgres's SQL for Monaco: colors, brackets, comments, and completion.
 
 import { languages } from "monaco-editor/editor.js";
 import { conf, language as base } from "monaco-editor/languages/definitions/pgsql/pgsql.js";

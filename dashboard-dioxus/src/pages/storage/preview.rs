@@ -59,7 +59,7 @@ pub(super) fn Preview(project: ReadSignal<String>, bucket: ReadSignal<String>, o
     let name = name_of(&object.path).to_owned();
     let kind = kind_of(object.content_type.as_deref(), &name);
     let why_not = match kind {
-        Kind::Unknown => Some("There is no preview for this type."),
+        Kind::Unknown => Some("There is no preview for this type. Download the object to open it."),
         Kind::Text if object.size > MAX_TEXT_BYTES => {
             Some("The text is too long for a preview. Download it to read it.")
         }
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_that_could_run_are_text() {
+    fn content_type_decides_the_element_and_documents_that_could_run_are_text() {
         for (content_type, name, expected) in [
             (Some("text/html; charset=utf-8"), "a.html", Kind::Text),
             (Some("image/svg+xml"), "a.svg", Kind::Text),

@@ -8,7 +8,7 @@ use dioxus::prelude::*;
 /// Paths of the selected objects and their sizes.
 pub(super) type Selection = Signal<BTreeMap<String, i64>>;
 
-/// Whether none, some or all entries of a list are selected.
+/// Whether none, some or all of the listed objects are selected. In an empty list, none are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Selected {
     None,

@@ -91,7 +91,8 @@ pub(super) fn TransferDialog(
         on_close.call(());
     };
     let mut error = use_signal(|| None::<String>);
-    let mut exists = use_signal(|| false);
+    // The path and the bucket at which an object exists.
+    let mut conflict = use_signal(|| None::<(String, String)>);
     let mut busy = use_signal(|| false);
     let act = transferring.act();
     let action = if transferring.keeps_object() { "copy" } else { "move" };
@@ -99,17 +100,23 @@ pub(super) fn TransferDialog(
     let (key, folder, done) =
         (transferring.object.object_key.clone(), folder_of(&path).to_owned(), transferring.done());
     let old_name = name_of(&path).to_owned();
-    let help = if is_rename { String::new() } else { result_in_words(&new_path(&name.read(), &old_name), &old_name) };
+    let path_of = {
+        let old_name = old_name.clone();
+        move |entered: &str| if is_rename { format!("{folder}{entered}") } else { new_path(entered, &old_name) }
+    };
+    let chosen = (path_of(&name.read()), to_bucket());
+    let help = if is_rename { String::new() } else { result_in_words(&chosen.0, &old_name) };
     let submit = use_callback(move |replace: bool| {
         let (api_path, list, key) = (api_path.clone(), list.clone(), key.clone());
-        let to = if is_rename { format!("{folder}{}", name.peek()) } else { new_path(&name.peek(), &old_name) };
+        let target = (path_of(&name.peek()), to_bucket.peek().clone());
         if is_rename && name.peek().contains('/') {
             error.set(Some("A name can't contain a slash. To put the object into another folder, move it.".to_owned()));
             return;
         }
         spawn(async move {
             busy.set(true);
-            let request = MoveObject { object_key: key, to, to_bucket: Some(to_bucket.peek().clone()), replace };
+            let (to, bucket) = target.clone();
+            let request = MoveObject { object_key: key, to, to_bucket: Some(bucket), replace };
             let sent: Result<StoredObject, Failure> = remote::send(Method::Post, &api_path, &request).await;
             match sent {
                 Ok(object) => {
@@ -120,7 +127,7 @@ pub(super) fn TransferDialog(
                     on_done.call(());
                 }
                 Err(failure) => {
-                    exists.set(failure.code() == Some("object_exists") && !replace);
+                    conflict.set(Some(target).filter(|_| failure.code() == Some("object_exists") && !replace));
                     error.set(Some(failure.message()));
                 }
             }
@@ -134,7 +141,8 @@ pub(super) fn TransferDialog(
             on_close: move |()| on_close.call(()),
             footer: rsx! {
                 button { class: "btn btn-l", r#type: "button", onclick: cancel, "Cancel" }
-                if exists() {
+                // Another path may also be in use, so each needs a decision of its own.
+                if conflict().as_ref() == Some(&chosen) {
                     button {
                         class: "btn btn-danger btn-l",
                         r#type: "button",
@@ -194,8 +202,8 @@ fn new_path(entered: &str, old_name: &str) -> String {
     if entered.ends_with('/') { format!("{entered}{old_name}") } else { entered.to_owned() }
 }
 
-/// Returns the folder and the name that a new path means. The last part of a path is a name, which looks like a folder
-/// if it has no extension.
+/// Returns a sentence about the folder and the name in a new path. The last part of a path is the name of the object,
+/// even if it looks like a folder because it has no extension.
 fn result_in_words(path: &str, old_name: &str) -> String {
     let place = match folder_of(path) {
         "" => "at the top of the bucket".to_owned(),

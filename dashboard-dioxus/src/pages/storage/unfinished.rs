@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The number of unfinished uploads, which opens their list. It does not include the uploads of this tab, which the
-/// dock shows.
+/// dock shows, except those that this tab failed to abort.
 #[component]
 pub(super) fn UnfinishedUploads(project: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
     let path = use_memo(move || paths::unfinished_uploads(&project.read(), &bucket.read()));
@@ -68,8 +68,8 @@ pub(super) fn UnfinishedUploads(project: ReadSignal<String>, bucket: ReadSignal<
     }
 }
 
-/// Returns the facts about an upload, for example `2.1 GB · started 3 h ago by you, in the dashboard · expires after
-/// 4 Feb, 02:00`.
+/// Returns the facts about an upload, for example `2.1 GB · started 3 h ago by the owner · expires after 4 Feb,
+/// 02:00`.
 fn facts(upload: &OpenMultipartUpload) -> String {
     let now = text::now();
     let size = upload.size.map(|size| format!("{} · ", text::bytes(size))).unwrap_or_default();

@@ -14,7 +14,8 @@ pub(super) fn access_in_words(access: BucketAccess) -> &'static str {
     }
 }
 
-/// Returns who can reach the objects of a bucket without the secret key, as one sentence.
+/// Returns who can reach the objects of a bucket without the secret key, as a sentence without its capital letter and
+/// full stop.
 pub(super) fn exposure_in_words(exposure: BucketExposure) -> String {
     let act = |access| match access {
         BucketAccess::None => None,
@@ -40,7 +41,7 @@ pub(super) fn uploader_in_words(by: &str) -> String {
     match by {
         "secret" => "a server with the secret key".to_owned(),
         "publishable" => "a client with the publishable key".to_owned(),
-        "admin" => "you, in the dashboard".to_owned(),
+        "admin" => "the owner".to_owned(),
         "store" => "not through AtlasHub".to_owned(),
         by => by.strip_prefix("plugin:").map_or_else(|| format!("user {by}"), |plugin| format!("plugin {plugin}")),
     }

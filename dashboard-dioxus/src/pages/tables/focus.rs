@@ -12,7 +12,8 @@ const INTERVAL_MS: u32 = 100;
 const MAX_CHECKS: u32 = 20;
 
 /// Focuses the grid of a table as soon as the page shows it: its cell with the tab stop, or its first header if the
-/// table `is_empty`. Does nothing if the owner types elsewhere by then.
+/// table `is_empty`. Does nothing if the owner types elsewhere by then, or if the grid does not appear within two
+/// seconds.
 pub(super) fn focus_grid(table: &str, is_empty: bool) {
     let name = format!("Rows of {table}");
     let selector = if is_empty { "th button" } else { "td[tabindex='0']" };
@@ -42,7 +43,7 @@ pub(super) fn focus_grid(table: &str, is_empty: bool) {
 }
 
 /// Focuses an element behind a dialog as soon as the dialog is closed, or the content of the page if there is no such
-/// element.
+/// element. Does nothing if the dialog is still open after two seconds.
 pub(super) fn focus_behind_dialog(selector: &'static str) {
     dioxus::core::spawn_forever(async move {
         for _ in 0..MAX_CHECKS {

@@ -1,5 +1,5 @@
-//! The tab "Structure": columns, indexes, constraints, triggers and policies. Buttons write SQL for changes, which the
-//! owner runs.
+//! The tab "Structure": columns, indexes, constraints, foreign keys, triggers, policies, and the definition as SQL.
+//! Buttons write SQL for changes, which the owner runs.
 
 use api_types::{ConstraintKind, IdentityKind, PolicyCommand, ReferenceAction, TableKind, TablePolicy, TableReference};
 use dioxus::prelude::*;

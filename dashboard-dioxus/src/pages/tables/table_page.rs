@@ -71,7 +71,7 @@ pub(super) fn TablePage(project: ReadSignal<String>, table: ReadSignal<String>) 
     let shows_rows = known.is_some() && !matches!(tab.as_str(), "structure" | "access");
     let content = match (detail.state(), known) {
         (RemoteState::Failed(failure), _) if failure.is_not_found() => rsx! {
-            Empty { title: "This table does not exist", text: "It was dropped or renamed.",
+            Empty { title: "This table does not exist", text: "It was dropped or renamed, or the address is wrong.",
                 Link { to: "/projects/{project}/tables", class: "btn", "All tables" }
             }
             LostChanges { project, table }

@@ -57,7 +57,9 @@ pub fn Users(id: ReadSignal<String>) -> Element {
             }
         },
         RemoteState::Ready(current) if !current.enabled => rsx! {
-            TurnedOff { project: id(), on_enabled: move |()| settings.refresh() }
+            TurnedOff {
+                project: id(), allows_signup: current.allow_signup, on_enabled: move |()| settings.refresh()
+            }
         },
         RemoteState::Ready(_) => rsx! {
             for project in [id()] {
@@ -95,15 +97,21 @@ pub fn Users(id: ReadSignal<String>) -> Element {
 
 /// The content of the page while end-user login is off.
 #[component]
-fn TurnedOff(project: String, on_enabled: EventHandler<()>) -> Element {
+fn TurnedOff(project: String, allows_signup: bool, on_enabled: EventHandler<()>) -> Element {
     let mut busy = use_signal(|| false);
+    let sign_up = match allows_signup {
+        true => {
+            "Sign-up is open at first: anybody with your publishable key can create an account. You can close sign-up \
+             under Settings."
+        }
+        false => "Sign-up is closed: only you can create users. You can open sign-up under Settings.",
+    };
     let path = format!("/projects/{project}/auth");
     rsx! {
         Empty {
             title: "End-user login is off for this project",
-            text: "Turn it on, and people can sign up and sign in to your app. On tables with row-level security, \
-                policies decide which rows they reach. Sign-up is open at first: anybody with your publishable key \
-                can create an account. You can close sign-up under Settings.",
+            text: "Turn it on, and people can sign in to your app. On tables with row-level security, \
+                policies decide which rows they reach. {sign_up}",
             help: "users",
             button {
                 class: "btn btn-primary",
@@ -173,7 +181,10 @@ fn Listed(project: String, path: ReadSignal<String>, is_filtered: bool, open: Si
             }
         },
         RemoteState::Ready(page) if page.items.is_empty() => rsx! {
-            Empty { title: "No users yet", text: "Users who sign up in your app appear here.", help: "users",
+            Empty {
+                title: "No users yet",
+                text: "Users who sign up in your app, and those that you create, appear here.",
+                help: "users",
                 button {
                     class: "btn", r#type: "button", onclick: move |_| open.clone().set(Open::Create), "New user"
                 }

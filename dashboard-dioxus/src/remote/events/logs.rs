@@ -22,7 +22,7 @@ use super::{
 
 /// Maximum number of logs that the server accepts in one stream.
 const MAX_LOGS: usize = 4;
-/// Time after which the subscriptions of a tab end unless the tab repeats them.
+/// Time after which the subscriptions of another tab end unless that tab sends them again.
 const EXPIRY_MS: f64 = 3_000.0;
 
 /// A log that a tab shows.

@@ -48,10 +48,11 @@ impl Copied {
 pub(super) fn copy(state: State) {
     let cursor = state.cursor.peek().within(state.extent());
     let source = state.source.peek().clone();
-    let mut cut = 0;
+    let (mut cut, mut can_open) = (0, true);
     let mut rows: Vec<Vec<Text>> = Vec::new();
     for row in cursor.rows() {
         let row = source.row(row);
+        can_open &= row.name.is_some();
         let cells = cursor.columns().map(|column| row.cells.get(column).cloned().unwrap_or_default());
         let texts = cells.map(|cell| {
             cut += i64::from(cell.whole_bytes.is_some());
@@ -69,7 +70,9 @@ pub(super) fn copy(state: State) {
             messages::show_failure(clipboard::REFUSED);
         } else if cut > 0 {
             let values = text::count(cut, "value is", "values are");
-            messages::show_failure(format!("Copied, but {values} truncated. Open the row to copy the full value."));
+            let advice =
+                if can_open { "Open the row to copy the full value." } else { "Read the full value with SQL." };
+            messages::show_failure(format!("Copied, but {values} truncated. {advice}"));
         } else {
             messages::show("Copied");
         }

@@ -67,7 +67,8 @@ impl Cursor {
     }
 }
 
-/// Returns the cursor after a key. `extends` keeps the cell at which the selection began.
+/// Returns the cursor after a key. `extends` keeps the cell at which the selection began. `None` if the key does not
+/// move the cursor.
 pub(super) fn moved(cursor: Cursor, key: &Key, control: bool, extends: bool, extent: Extent) -> Option<Cursor> {
     let CellPosition { row, column } = cursor.at;
     let (last_row, last_column) = (extent.rows.saturating_sub(1), extent.columns.saturating_sub(1));

@@ -28,7 +28,9 @@ pub(super) fn Row(
     let mark = use_memo(move || state.mark(index));
     let (row, mark) = (row.read(), mark.read());
     let columns = state.columns.read();
-    let shown = |column: usize| Some(Shown::new(column, columns.get(column)?, row.cells.get(column)?, &mark));
+    let shown = |column: usize| {
+        Some(Shown::new(column, columns.get(column)?, row.cells.get(column)?, &mark, row.name.is_some()))
+    };
     let has_gaps = has_before || has_after;
     let first = shown(0).map(|cell| cell.draw(state, &mark, has_gaps));
     let others = (first_column..last_column).filter_map(shown).map(|cell| cell.draw(state, &mark, has_gaps));
@@ -120,7 +122,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(column: usize, about: &GridColumn, cell: &GridCell, mark: &RowMark) -> Self {
+    fn new(column: usize, about: &GridColumn, cell: &GridCell, mark: &RowMark, can_open: bool) -> Self {
         let is_in_range = mark.range.is_some_and(|(from, to)| (from..=to).contains(&column));
         let is_edited = mark.edit.as_ref().is_some_and(|edit| edit.position.column == column);
         let mut line = cell.text.as_deref().map(one_line);
@@ -134,7 +136,8 @@ impl Shown {
             (CellState::Wrong { was, why }, _) => Some(format!("{}\n{}", why.replace('`', ""), was_in_words(was))),
             (CellState::AsRead, Some((line, is_cut))) if *is_cut || line.len() > 24 => Some(match cell.whole_bytes {
                 Some(bytes) => {
-                    format!("{line}\nThe beginning of {}. Open the row to see the rest.", text::bytes(bytes as i64))
+                    let advice = if can_open { " Open the row to see the rest." } else { "" };
+                    format!("{line}\nThe beginning of {}.{advice}", text::bytes(bytes as i64))
                 }
                 None => line.clone(),
             }),

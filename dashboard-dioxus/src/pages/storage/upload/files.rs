@@ -11,7 +11,8 @@ use web_sys::{
 /// A file to upload.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Picked {
-    /// Path below the folder that is open: `photos/a.png` if the folder `photos` was chosen, otherwise the name.
+    /// Path below the folder that is open: `photos/a.png` if the folder `photos` was chosen or dropped, otherwise the
+    /// name.
     pub(in super::super) name: String,
     pub(in super::super) file: File,
 }
@@ -44,7 +45,7 @@ pub(in super::super) struct Dropped {
     files: Vec<Picked>,
 }
 
-/// Reads a drop. `None` if it contains no files.
+/// Reads a drop. `None` if it contains neither files nor folders.
 pub(in super::super) fn dropped(data: &DataTransfer) -> Option<Dropped> {
     let items = data.items();
     let (mut entries, mut files) = (Vec::new(), Vec::new());
@@ -61,7 +62,7 @@ pub(in super::super) fn dropped(data: &DataTransfer) -> Option<Dropped> {
 }
 
 impl Dropped {
-    /// Returns the dropped files, and those in dropped folders.
+    /// Returns the dropped files, and those in dropped folders. Leaves out what the browser can't read.
     pub(in super::super) async fn files(self) -> Vec<Picked> {
         let mut files = self.files;
         // Folders below folders are searched without recursion, since they may be deep.

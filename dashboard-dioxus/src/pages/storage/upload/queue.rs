@@ -61,7 +61,6 @@ async fn run(id: u32) {
                 upload.status = Status::Done;
                 upload.parts = None;
             });
-            refresh_lists(&upload.to);
         }
         Err(NotSent::Stopped) => {
             if let Some(parts) = &current.parts {
@@ -88,11 +87,14 @@ async fn run(id: u32) {
         }
         Err(NotSent::Expired) => {
             state::change(id, |upload| upload.parts = None);
-            let text = "The upload was aborted elsewhere. Retry to send the file from the start.".to_owned();
+            let text =
+                "The upload was aborted elsewhere, or has expired. Retry to send the file from the start.".to_owned();
             state::set_status(id, Status::Failed(Problem { text, is_limit: false }));
         }
         Err(NotSent::Failed(problem)) => state::set_status(id, Status::Failed(problem)),
     }
+    // Also after a failure: earlier files may not be listed yet.
+    refresh_lists(&upload.to);
     start_next();
 }
 
@@ -177,7 +179,7 @@ pub(super) fn clear() {
     UPLOADS.write().decided.clear();
 }
 
-/// Discards the cached lists of objects after the last file, and before that at most once a second.
+/// Discards the cached lists of objects once no file is being sent or waits, and before that at most once a second.
 fn refresh_lists(to: &Destination) {
     thread_local! {
         static REFRESHED_AT: std::cell::Cell<f64> = const { std::cell::Cell::new(0.0) };

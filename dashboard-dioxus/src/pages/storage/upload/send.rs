@@ -32,7 +32,7 @@ const MAX_NAMES: u32 = 1_000;
 #[derive(Debug)]
 pub(super) enum NotSent {
     Stopped,
-    /// An object with this name exists, and the owner has not chosen an action.
+    /// An object with this name exists, and the owner has not allowed to replace it.
     Exists,
     /// The server or the store no longer knows the upload in parts.
     Expired,
@@ -53,7 +53,8 @@ fn failed(text: impl Into<String>) -> NotSent {
     NotSent::Failed(Problem { text: text.into(), is_limit: false })
 }
 
-/// Uploads a file. Continues with the missing parts if the upload was started before.
+/// Uploads a file. If parts of it were sent before, sends only the others. If the store has lost these parts, sends the
+/// whole file.
 pub(super) async fn send(upload: &Upload) -> Result<(), NotSent> {
     let is_in_parts = upload.size > MAX_WHOLE_BYTES;
     if let Some(parts) = upload.parts.clone() {
@@ -274,11 +275,15 @@ async fn send_part(upload: &Upload, parts: &Parts, number: i32, mut url: String)
     }
 }
 
-/// Removes the parts of an upload that will not be completed.
+/// Removes the parts of an upload that will not be completed. If the server does not remove them, the upload appears in
+/// the list of unfinished uploads.
 pub(super) async fn abort(upload: &Upload, parts: &Parts) {
     let request = AbortUpload { object_key: parts.object_key.clone(), upload_id: parts.upload_id.clone() };
     let path = format!("{}/multipart/abort", upload.to.bucket_path());
-    let _: Result<(), Failure> = remote::send(Method::Post, &path, &request).await;
+    let aborted: Result<(), Failure> = remote::send(Method::Post, &path, &request).await;
+    if aborted.is_err() {
+        state::leave_unfinished(&parts.upload_id);
+    }
 }
 
 /// Returns why the store refused a request, with the message of the store.

@@ -38,7 +38,7 @@ pub(super) enum Answer {
     Skip,
 }
 
-/// The object that already has the name. Its fields are `None` if it could not be read.
+/// The object that already has the name. Its fields are `None` if it could not be read, or need not be shown.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Existing {
     pub(super) size: Option<i64>,
@@ -59,7 +59,7 @@ pub(super) enum Status {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Problem {
     pub(super) text: String,
-    /// Whether the file exceeds the bucket's limit, which can be changed on another tab.
+    /// Whether the file exceeds the bucket's limit, which can be changed on the bucket's tab "Access".
     pub(super) is_limit: bool,
 }
 
@@ -181,13 +181,14 @@ impl Upload {
 /// The uploads of this tab.
 #[derive(Debug, Default)]
 pub(super) struct Uploads {
-    /// Uploads that were neither cancelled nor removed when the dock was closed.
+    /// All uploads, except those that were cancelled, skipped, or removed when the dock was closed.
     pub(super) list: Vec<Upload>,
     pub(super) next_id: u32,
     /// Answers of the owner that apply to all conflicts of a batch, by the number of the batch.
     pub(super) decided: HashMap<u32, Answer>,
     pub(super) folded: bool,
-    /// Ids of all uploads in parts that this tab began. Each is in the list, or completed, or aborted.
+    /// Ids of the uploads in parts that this tab began, except those that it failed to abort. Each is in the list, or
+    /// completed, or aborted.
     pub(super) begun: HashSet<String>,
 }
 
@@ -207,7 +208,12 @@ pub(super) fn set_parts(id: u32, parts: Parts) {
     }
 }
 
-/// Returns whether this tab began an upload in parts. Subscribes the caller.
+/// Records that the store may still have the parts of an upload that was removed from the list.
+pub(super) fn leave_unfinished(upload_id: &str) {
+    UPLOADS.write().begun.remove(upload_id);
+}
+
+/// Returns whether this tab began an upload in parts, and did not fail to abort it. Subscribes the caller.
 pub(in super::super) fn was_begun_here(upload_id: &str) -> bool {
     UPLOADS.read().begun.contains(upload_id)
 }

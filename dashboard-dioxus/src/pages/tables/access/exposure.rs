@@ -62,7 +62,7 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
             "Anybody who has your site's publishable key can insert, change and delete every row.",
             Some(detail.name.clone()),
         )
-    } else if opens_copy && !opens_signed_in {
+    } else if opens_copy {
         (
             format!("Open {} for reading", detail.name),
             "Open for reading",
@@ -74,7 +74,7 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
         (
             format!("Open {} for signed-in users", detail.name),
             "Open for signed-in users",
-            "Every signed-in user can reach every row, because row-level security is off.",
+            "Every signed-in user can reach every row: no policies apply to this table.",
             None,
         )
     };

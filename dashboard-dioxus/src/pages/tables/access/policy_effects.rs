@@ -1,10 +1,11 @@
-//! What policies mean for callers: who loses access without a policy, and what a policy opens to everyone.
+//! What policies mean for callers: who loses access when a policy is deleted or changed, and what a policy opens to
+//! everyone.
 
 use api_types::{ApiCaller, CallerAccess, PolicyCommand, RowAccess, TableAccess, TableDetail, TablePolicy};
 
 use super::{callers::name_of, policy_sql::PolicyFields};
 
-/// Returns what changes for callers without a policy.
+/// Returns what changes for callers when a policy is deleted.
 pub(super) fn consequence(policy: &TablePolicy, detail: &TableDetail) -> String {
     if !detail.row_level_security {
         return "Row-level security is off, so nothing changes until you switch it on.".to_owned();

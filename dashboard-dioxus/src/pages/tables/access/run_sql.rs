@@ -26,7 +26,10 @@ impl Statements {
             let read: Result<TableDetail, _> = remote::get(&detail_path(&self.project, table)).await;
             let detail = read.map_err(|failure| failure.message())?;
             if !detail.policies.contains(opened) {
-                return Err("The policy has changed meanwhile. Close this and open it again.".to_owned());
+                return Err(
+                    "The policy has changed meanwhile, or was deleted. Close this dialog to see the current policies."
+                        .to_owned(),
+                );
             }
         }
         let request = serde_json::json!({ "sql": self.sql, "script": true });

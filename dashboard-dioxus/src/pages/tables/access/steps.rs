@@ -14,7 +14,7 @@ struct Step {
     help: &'static str,
 }
 
-/// The steps that open the table. Hidden for views, and once all steps are done.
+/// The steps that open the table. Shown only for tables, which can have policies, until all steps are done.
 #[component]
 pub(super) fn Steps(detail: Shared) -> Element {
     let exposure = detail.exposure;
@@ -48,7 +48,7 @@ pub(super) fn Steps(detail: Shared) -> Element {
 
 fn steps(has_security: bool, has_policy: bool, is_exposed: bool) -> [Step; 3] {
     let missing = if has_security && has_policy {
-        "Only this step is missing. Choose Read or Write below and save: until then, requests get 404."
+        "Only this step is missing. Choose Read or Write below and save: until then, browsers and users get 404."
     } else {
         "Choose Read or Write below and save."
     };

@@ -56,7 +56,7 @@ pub(super) fn in_words(detail: &TableDetail, operation: Operation) -> String {
         (0, _) => works,
         (_, 0) => format!("{works} For other callers, set the access “{label}” on the tab Access."),
         (count, with_access) if count == with_access => {
-            format!("{works} Other callers have access, but no policy allows it: write one on the tab Access.")
+            format!("{works} Other callers have access, but lack a policy: write one on the tab Access.")
         }
         _ => format!("{works} For other callers, set the access “{label}” and write policies on the tab Access."),
     }

@@ -110,7 +110,7 @@ fn list_query(detail: &TableDetail, key: &[String]) -> String {
 }
 
 /// Returns the columns that the example of an insert sets: all that need a value, and some others without a default. If
-/// there are none, the first one that can be set.
+/// there are none, the first one that the examples may set.
 fn inserted(detail: &TableDetail) -> Vec<&ColumnDetail> {
     let settable = || detail.columns.iter().filter(|column| is_settable(column));
     let without_default = || settable().filter(|column| !column.has_default);
@@ -122,7 +122,7 @@ fn inserted(detail: &TableDetail) -> Vec<&ColumnDetail> {
     if shown.is_empty() { settable().take(1).collect() } else { shown }
 }
 
-/// Returns whether a request may set the column. Values of identity columns come from the database.
+/// Returns whether the examples may set the column. Values of generated and identity columns come from the database.
 fn is_settable(column: &ColumnDetail) -> bool {
     column.generated.is_none() && column.identity.is_none()
 }

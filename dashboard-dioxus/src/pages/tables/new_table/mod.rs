@@ -231,7 +231,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
     }
 }
 
-/// Returns the project's own enum types, as SQL names them.
+/// Returns the enum types of the schema `public`, with their names for use in SQL.
 fn enum_types(schema: &DatabaseSchema) -> Vec<String> {
     let own = schema.schemas.iter().filter(|schema| schema.name == "public");
     own.flat_map(|schema| &schema.enums).map(|of| identifier(&of.name)).collect()

@@ -108,7 +108,7 @@ fn parse(text: &str, detail: &TableDetail) -> serde_json::Result<RowPage> {
 pub(super) struct RowKey(pub(super) Vec<(String, String)>);
 
 impl RowKey {
-    /// Returns the key of a row. `None` if a value of the key is `NULL`, or if the row contains only its first part.
+    /// Returns the key of a row. `None` if a value of the key is `NULL`, or if only the beginning of it was read.
     pub(super) fn of(row: &Row, detail: &TableDetail, columns: &[String]) -> Option<Self> {
         let part = |name: &String| {
             let at = detail.columns.iter().position(|column| column.name == *name)?;

@@ -38,7 +38,7 @@ pub(super) fn DeleteRows(view: View) -> Element {
     });
     let act = if count == 1 { "Delete 1 row".to_owned() } else { format!("Delete {count} rows") };
     let consequences = match &*effects.read() {
-        None => vec!["Counting what else is deleted…".to_owned()],
+        None => vec!["Counting what else changes…".to_owned()],
         Some(Ok(counted)) => consequences(counted, &view.table.read(), count),
         Some(Err(refused)) => vec![refused.message()],
     };

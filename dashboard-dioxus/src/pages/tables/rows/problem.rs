@@ -41,7 +41,7 @@ pub(super) fn ProblemBox(
             div { class: "staged-problem", role: "alert",
                 Mark { shape: Shape::Failed }
                 span { class: "grow",
-                    strong { "Row {key.words()} was deleted in the meantime." }
+                    strong { "Row {key.words()} is gone: it was deleted, or its key was changed." }
                     " Nothing was saved."
                 }
                 button {

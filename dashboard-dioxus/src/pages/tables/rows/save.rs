@@ -1,5 +1,5 @@
-//! Saves staged changes, all or none. The condition of each change is that the row still contains the values that were
-//! read. Values that are too large are not compared.
+//! Saves staged changes, all or none. The condition of each change is that the changed cells still contain the values
+//! that were read. Values that are too large are not compared.
 //!
 //! The conditions also make saving safe to repeat. If the server stops before it responds, [`save`] finds out whether
 //! the changes were saved, so that no change is lost or made twice.
@@ -68,7 +68,7 @@ pub(super) enum Problem {
         key: RowKey,
         now: BTreeMap<String, Cell>,
     },
-    /// A row was deleted since it was read.
+    /// A row was deleted, or its key was changed, since it was read.
     Gone {
         key: RowKey,
     },
@@ -145,7 +145,7 @@ async fn try_save(view: View, staged: &Staged) -> Option<Problem> {
         Err(failure) if failure.is_outcome_unknown() => match find_outcome(view, &changes).await {
             Outcome::Saved => accept(view, staged, &changes),
             Outcome::NotSaved => {
-                let message = "The server stopped before it had saved the changes. Save them again.".to_owned();
+                let message = "The request failed before the changes were saved. Save them again.".to_owned();
                 Some(Problem::Refused { row: None, columns: Vec::new(), message })
             }
             Outcome::Refused(failure) => Some(problem_of(&failure, staged, &detail)),

@@ -1,5 +1,5 @@
 //! Changes of cells that are not saved yet. Each change is also written to `sessionStorage`, so that it survives
-//! navigation, a reload and the end of the session.
+//! navigation, a reload and a new sign-in in the same tab.
 //!
 //! [`steps`] undoes changes and repeats them.
 
@@ -51,7 +51,8 @@ pub(super) type Edit = (RowKey, String, StagedCell);
 static STAGED: GlobalSignal<HashMap<String, Staged>> = Signal::global(HashMap::new);
 static NOT_STORED: GlobalSignal<bool> = Signal::global(|| false);
 
-/// Returns whether the last changes did not fit into the tab's storage, and would not survive a reload.
+/// Returns whether the last changes could not be written to the tab's storage, mostly because they are too large. A
+/// reload would lose them.
 pub(super) fn is_too_large() -> bool {
     *NOT_STORED.read()
 }
@@ -216,7 +217,7 @@ fn change(table: &str, act: impl FnOnce(&mut Staged)) {
     }
 }
 
-/// Writes the changes to the tab's storage. Returns whether they fit.
+/// Writes the changes to the tab's storage. Returns whether this succeeded.
 fn store(table: &str, staged: &Staged) -> bool {
     let Some(storage) = storage() else { return false };
     let name = storage_name(table);

@@ -51,7 +51,9 @@ pub(super) fn Unsaved(view: View) -> Element {
                 },
                 _ if staged::is_too_large() => rsx! {
                     span {
-                        class: "label", role: "status", "These changes are too large to survive a reload of the page."
+                        class: "label",
+                        role: "status",
+                        "The browser could not store these changes. Save them before you reload or close the page."
                     }
                 },
                 _ => rsx! {

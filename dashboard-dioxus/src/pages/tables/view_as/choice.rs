@@ -1,4 +1,4 @@
-//! The field that chooses as whom the rows are shown.
+//! The field that chooses the viewer of the rows: the owner, a visitor, or a signed-in user.
 
 use dioxus::prelude::*;
 

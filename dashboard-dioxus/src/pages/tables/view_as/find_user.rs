@@ -54,6 +54,9 @@ pub(super) fn FindUser(
         .collect();
     let empty = match users.state() {
         RemoteState::Failed(failure) => failure.message(),
+        RemoteState::Ready(_) if !is_searching && searched.read().is_empty() => {
+            "The project has no users yet.".to_owned()
+        }
         RemoteState::Ready(_) if !is_searching => "No user matches.".to_owned(),
         _ => "Loading…".to_owned(),
     };

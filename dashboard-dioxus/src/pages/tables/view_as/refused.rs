@@ -18,11 +18,14 @@ pub(in crate::pages::tables) fn Refused(
 ) -> Element {
     let callers = if viewer().as_deref() == Some(PUBLISHABLE) { "Visitors" } else { "Signed-in users" };
     let text = match failure.code() {
-        Some("unknown_table") => "The table is not exposed to them, so its policies have no effect yet.".to_owned(),
+        Some("unknown_table") => "They have no access to the table, so its policies have no effect yet.".to_owned(),
         _ if failure.is_forbidden() => failure.message(),
         Some("not_found") => {
             return rsx! {
-                Empty { title: "This user does not exist", text: "The user was deleted. Choose another one." }
+                Empty {
+                    title: "This user does not exist",
+                    text: "The user was deleted, or the address is wrong. Choose another user.",
+                }
             };
         }
         _ => {

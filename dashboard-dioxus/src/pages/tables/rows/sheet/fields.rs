@@ -77,7 +77,8 @@ fn RowField(
     on_load: EventHandler<String>,
 ) -> Element {
     let is_new = row_key.is_none();
-    let is_locked = !can_edit || is_generated(&column) || value.whole_bytes.is_some();
+    let is_fixed = !can_edit || is_generated(&column);
+    let is_locked = is_fixed || value.whole_bytes.is_some();
     let now = value.now.clone().flatten();
     let is_changed = value.now != value.before;
     let id = field_id(index);
@@ -140,6 +141,7 @@ fn RowField(
                     bytes,
                     row_key: row_key.clone(),
                     start: now.clone().unwrap_or_default(),
+                    can_edit: !is_fixed,
                     autofocus,
                     on_load,
                 }

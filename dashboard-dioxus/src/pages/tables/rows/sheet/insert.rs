@@ -53,11 +53,10 @@ pub(super) async fn insert(view: View, values: &NewValues, on_silence: impl FnOn
         return no(failure.message(), save::refused_columns(&failure, &detail));
     }
     on_silence();
-    let unknown = "The server stopped before it responded, so the row may have been created. Check the newest rows \
-                   before you try again.";
+    let unknown = "The request failed, but the row may have been created. Check the newest rows before you try again.";
     match find(view, &detail, values).await {
         Ok(Some(key)) => Inserted::Perhaps(key),
-        Ok(None) => no("The server stopped before it had created the row. Try again.".to_owned(), Vec::new()),
+        Ok(None) => no("The request failed before the row was created. Try again.".to_owned(), Vec::new()),
         Err(NotFindable) => no(unknown.to_owned(), Vec::new()),
     }
 }

@@ -3,8 +3,8 @@
 //! [`existing`] is the form of an existing row; its edits are staged, as in the grid. [`new_row`] is the form of a new
 //! row, and [`insert`] sends it. Both forms consist of [`fields`], with [`reference_field`] for foreign keys and
 //! [`whole_value`] for values of which only the beginning was read. [`first_field`] finds the field that gets the focus
-//! when the form opens. [`referenced_by`] counts the rows of other tables that refer to the row, [`copies`] writes a
-//! row as JSON and SQL, [`format_json`] indents documents.
+//! when the form opens. [`referenced_by`] counts the rows that refer to the row, [`copies`] writes a row as JSON and
+//! SQL, and [`format_json`] indents documents.
 
 mod copies;
 mod existing;

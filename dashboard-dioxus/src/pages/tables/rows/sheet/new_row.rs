@@ -92,7 +92,7 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                     Inserted::No { message, columns } => problem.set(Some(Problem { message, columns, found: None })),
                     Inserted::Perhaps(found) => {
                         view.refresh();
-                        let message = "The server stopped before it responded.".to_owned();
+                        let message = "The request failed, but may have created the row.".to_owned();
                         problem.set(Some(Problem { message, columns: Vec::new(), found: Some(found) }));
                     }
                 }
@@ -189,7 +189,7 @@ fn ProblemOfNewRow(view: View, problem: Problem) -> Element {
                     span { class: "grow",
                         "{problem.message} There is a row with these values: "
                         Link { to: row_address(view, &found), class: "link", "{table} {found.words()}" }
-                        ". It was probably created by this form. Create another one only if you want two."
+                        ". Create another one only if you want two."
                     }
                 },
                 None if problem.columns.len() == 1 => rsx! {

@@ -183,7 +183,8 @@ impl Search {
         Self { key: key.to_owned(), key_is_text, label: label.map(|column| column.name.clone()) }
     }
 
-    /// Finds rows by their key, or by a part of their label.
+    /// Finds rows by a part of their label. If the key is not text, digits are searched as a whole key instead. Without
+    /// a label, finds rows by a part of their key, if it is text.
     async fn run(&self, project: &str, table: &str, wanted: &str) -> Vec<Choice> {
         let mut select = quoted_if_needed(&self.key);
         if let Some(label) = &self.label {

@@ -1,4 +1,4 @@
-//! The rows of other tables that refer to a row.
+//! The rows that refer to a row.
 
 use dioxus::prelude::*;
 
@@ -16,7 +16,8 @@ use crate::{
     ui::{Icon, IconName, Link},
 };
 
-/// The numbers of rows in other tables that refer to this row, with links to them.
+/// The numbers of rows that refer to this row, by table and column, with links to them. Leaves out foreign keys of
+/// several columns and those of tables outside of the schema `public`.
 #[component]
 pub(super) fn ReferencedBy(view: View, row: Row) -> Element {
     let detail = view.detail.read().0.clone();

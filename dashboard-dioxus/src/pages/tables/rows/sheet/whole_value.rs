@@ -1,4 +1,4 @@
-//! Values that are too large to be read with their row.
+//! Values that are too large to be read whole with their row.
 
 use api_types::ColumnDetail;
 use dioxus::prelude::*;
@@ -10,7 +10,8 @@ use crate::{
     ui::{CodeText, Icon, IconName},
 };
 
-/// The beginning of a large value, a button that reads the whole value, and a link that downloads it as a file.
+/// The beginning of a large value, a button that reads the whole value unless it is binary, and a link that downloads
+/// it as a file.
 #[component]
 pub(super) fn WholeValue(
     view: View,
@@ -19,6 +20,8 @@ pub(super) fn WholeValue(
     bytes: u64,
     row_key: Option<RowKey>,
     start: String,
+    /// Whether the whole value can be edited once it is loaded.
+    can_edit: bool,
     autofocus: bool,
     on_load: EventHandler<String>,
 ) -> Element {
@@ -29,6 +32,11 @@ pub(super) fn WholeValue(
     let path = cell_path(view, &key, &column.name, false);
     let download = format!("/admin/v1{}", cell_path(view, &key, &column.name, true));
     let is_binary = column.data_type == "bytea";
+    let (advice, act) = match (is_binary, can_edit) {
+        (true, _) => (" Download the value to get all of it.", String::new()),
+        (false, true) => (" Only the full value can be edited.", format!("Load all {size} to edit")),
+        (false, false) => ("", format!("Load all {size}")),
+    };
     rsx! {
         textarea {
             id: "{id}",
@@ -41,7 +49,7 @@ pub(super) fn WholeValue(
             value: "{start}…",
         }
         div { class: "row wrap",
-            span { class: "help grow", id: "{id}-cut", "The beginning of {size}. Only the full value can be edited." }
+            span { class: "help grow", id: "{id}-cut", "The beginning of {size}.{advice}" }
             if !is_binary {
                 button {
                     class: "btn btn-s",
@@ -58,7 +66,7 @@ pub(super) fn WholeValue(
                             busy.set(false);
                         });
                     },
-                    "Load all {size} to edit"
+                    "{act}"
                 }
             }
             a { class: "btn btn-s", href: download, download: "", Icon { name: IconName::Download } "Download" }
