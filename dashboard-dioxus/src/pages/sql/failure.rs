@@ -88,6 +88,16 @@ pub(super) fn script_failure(failure: &ScriptFailure, text: &str, base: usize, c
     read
 }
 
+/// Returns whether Postgres may have committed the changes of what failed. If the connection is lost, or the run ends
+/// before Postgres has responded, the outcome of a commit is unknown.
+pub(super) fn may_be_committed(failure: &ScriptFailure, in_one_transaction: bool) -> bool {
+    match failure.code.as_str() {
+        "unavailable" => failure.statement.is_none() || !in_one_transaction,
+        "timeout" | "cancelled" => failure.statement.is_none(),
+        _ => false,
+    }
+}
+
 pub(super) fn read_details(details: Option<&Value>, text: &str, base: usize) -> RunFailure {
     let read = |name: &str| details.and_then(|details| details.get(name));
     let sent = text.get(base..).unwrap_or_default();
@@ -99,5 +109,26 @@ pub(super) fn read_details(details: Option<&Value>, text: &str, base: usize) -> 
         line_and_column: range.as_ref().map(|range| offsets::line_and_column(text, range.start)),
         range,
         ..RunFailure::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_may_be_committed_if_the_outcome_of_a_commit_is_unknown() {
+        for (statement, code, in_one_transaction, expected) in [
+            (None, "unavailable", true, true),
+            (None, "timeout", true, true),
+            (None, "sql_error", true, false),
+            (Some(0), "unavailable", true, false),
+            (Some(0), "unavailable", false, true),
+            (Some(0), "sql_error", false, false),
+        ] {
+            let failure =
+                ScriptFailure { statement, code: code.to_owned(), message: String::new(), hint: None, details: None };
+            assert_eq!(may_be_committed(&failure, in_one_transaction), expected, "{failure:?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     background::run_in_background,
     editor,
     execution::{ResultSet, Shown, duration},
-    failure::{RunFailure, failed, refusal, script_failure},
+    failure::{RunFailure, failed, may_be_committed, refusal, script_failure},
     plan::Plan,
     progress::{begin, finish, finish_with, restore, show_problem},
     statement::{Parsed, Target},
@@ -272,7 +272,10 @@ async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
         .failure
         .as_ref()
         .map(|failure| script_failure(failure, &plan.text, plan.range.start, response.results.len()));
+    let is_uncertain =
+        response.failure.as_ref().is_some_and(|failure| may_be_committed(failure, request.transaction != Some(false)));
     let note = failure.as_ref().map(|_| match response.committed_statements {
+        0 if is_uncertain => "Changes may have been committed.".to_owned(),
         _ if !response.committed => "Nothing was changed.".to_owned(),
         0 => "Nothing was changed.".to_owned(),
         1 => "Statement 1 was committed.".to_owned(),
