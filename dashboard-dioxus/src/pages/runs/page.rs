@@ -4,7 +4,7 @@ use api_types::{ConfigurationVariable, RunDetail, RunStatus, SystemInfo};
 use dioxus::prelude::*;
 
 use super::{
-    super::recent_runs::{RunBadge, run_name, run_shape},
+    super::recent_runs::{RunBadge, project_name, run_name, run_shape},
     acts::{RunActs, is_active},
     facts::{Attempts, Facts, Progress, Waiting},
     log::Log,
@@ -97,7 +97,7 @@ fn retention_days(configuration: &[ConfigurationVariable]) -> Option<String> {
 fn RunContent(detail: RunDetail, retention: Option<String>, in_sheet: bool) -> Element {
     let run = detail.run.clone();
     let name = run_name(&run);
-    let project = run.project_name.clone().unwrap_or_else(|| "Platform".to_owned());
+    let project = project_name(&run);
     let what = format!("plugin {}, job {}", run.plugin, run.plugin_job);
     let active = is_active(&run);
     let failed = matches!(run.status, RunStatus::Fail | RunStatus::Timeout);
