@@ -164,7 +164,7 @@ fn ChooseFile(
                 }
                 p { class: "help", id: "import-file-help",
                     span { class: "only-wide", "or drop it here. " }
-                    "CSV, JSON or NDJSON, up to 20 GiB. It is deleted after 24 hours."
+                    "CSV, JSON or NDJSON, up to 20 GiB. The uploaded file is deleted after 24 hours."
                 }
             }
             if let Some(problem) = problem() {

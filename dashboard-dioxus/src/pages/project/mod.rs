@@ -127,7 +127,7 @@ fn Contents(detail: ProjectDetail) -> Element {
         .map_or_else(|| "never used".to_owned(), |at| format!("last used {}", text::age(at, now)));
     let backup = totals.last_good_backup.as_ref().map_or_else(|| "None".to_owned(), |backup| text::age(backup.at, now));
     let verified = match totals.last_good_backup.as_ref() {
-        None => "no good backup yet".to_owned(),
+        None => "no good backup".to_owned(),
         Some(backup) if backup.verified_at.is_some() => "verified".to_owned(),
         Some(_) => "not verified".to_owned(),
     };

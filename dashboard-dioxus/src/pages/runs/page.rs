@@ -70,7 +70,8 @@ fn RunView(id: String, #[props(default)] in_sheet: bool) -> Element {
                 Empty {
                     title: "This run is no longer kept",
                     text: "A run is removed {days} after its end (ATLASHUB_RUN_RETENTION_DAYS), when its job has too \
-                           many newer runs (ATLASHUB_RUN_RETENTION_PER_JOB), or with its job.",
+                           many newer runs (ATLASHUB_RUN_RETENTION_PER_JOB), or with its job. If none of \
+                           this happened, the address is wrong.",
                     Link { to: "/runs", class: "btn", "All runs" }
                 }
             })
