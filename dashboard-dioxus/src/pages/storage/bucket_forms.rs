@@ -129,13 +129,14 @@ pub(super) fn DeleteBucketDialog(
         RemoteState::Ready(count) if count.object_count == 0 => "It has no objects.".to_owned(),
         RemoteState::Ready(count) => {
             format!(
-                "{} are deleted with it. This can't be undone.",
+                "{} will be deleted with it. This can't be undone.",
                 counted(count.object_count, count.object_bytes, count.complete)
             )
         }
         RemoteState::Failed(_) => {
             format!(
-                "{} are deleted with it. This can't be undone.",
+                "the objects could not be counted. By the last count, {} will be deleted with it. This can't be \
+                 undone.",
                 counted(bucket.object_count, bucket.object_bytes, true)
             )
         }
