@@ -127,7 +127,8 @@ fn DisableBackups(job: Job, on_confirm: EventHandler<()>, on_close: EventHandler
         Confirm {
             act: "Disable job",
             description: backed_up.unwrap_or_else(|| {
-                "The schedule will no longer start runs. You can still start runs manually.".to_owned()
+                "The schedule starts no more runs, and its queued runs are cancelled. You can still run the job."
+                    .to_owned()
             }),
             busy: false,
             on_confirm: move |()| on_confirm.call(()),

@@ -93,7 +93,8 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
                     value: name,
                     autofocus: true,
                     required: true,
-                    help: "1–63 lowercase letters, digits, - and _. The name is part of every object's key.",
+                    help: "1–63 lowercase letters, digits, - and _, starting with a letter or digit. The name is \
+                           part of every object's key.",
                     error: name_error(),
                 }
                 Field {
