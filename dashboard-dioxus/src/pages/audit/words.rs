@@ -31,7 +31,7 @@ fn is_uuid(text: &str) -> bool {
 /// entry is about its deletion.
 pub(super) fn thing_address(entry: &AuditEntry) -> Option<(String, &'static str)> {
     let (subject, act) = entry.action.split_once('.')?;
-    if act == "delete" || act == "delete_many" && subject == "bucket" {
+    if act == "delete" {
         return None;
     }
     let target = entry.target.as_deref();
