@@ -1,7 +1,7 @@
 // Makes a font smaller: `node font.mjs <font.woff2> <output.woff2> <common|other|all>`. Keeps the characters that the
 // dashboard's texts use, in the weights that its styles use. The browser shows all other characters in system fonts.
-// `common` selects the characters that nearly every page needs, and `other` selects the rest. `style/tokens.css` lists
-// the same ranges.
+// `common` selects the characters that nearly every page needs, `other` selects the rest, and `all` selects both.
+// `style/tokens.css` lists the same ranges.
 import { readFile, writeFile } from "node:fs/promises";
 import subsetFont from "subset-font";
 

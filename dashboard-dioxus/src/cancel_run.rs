@@ -13,6 +13,8 @@ pub fn CancelRun(
     /// Id of the run.
     run: String,
     plugin: String,
+    /// The plugin's job that the run executes.
+    plugin_job: String,
     /// Whether the run has not started yet.
     #[props(default)]
     is_queued: bool,
@@ -23,10 +25,11 @@ pub fn CancelRun(
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<String>);
     let path = format!("/runs/{run}/cancel");
-    let description = match plugin.as_str() {
+    let description = match (plugin.as_str(), plugin_job.as_str()) {
         _ if is_queued => "The run has not started yet. A cancelled run is not retried.",
-        "backup" => "The backup in progress is discarded. Completed backups stay.",
-        "http-job" => "The request is aborted. Changes that the server has already made are not undone.",
+        ("backup", "backup") => "The backup in progress is discarded. Completed backups stay.",
+        ("backup", "verify") => "The backup that is being verified keeps its state. Results of other backups stay.",
+        ("http-job", _) => "The request is aborted. Changes that the server has already made are not undone.",
         _ => "The run stops within a second. Its changes stay, unless the run undoes them.",
     };
     rsx! {

@@ -129,6 +129,23 @@ test("dialog of a backup stays open when the window becomes as narrow as a phone
   await shown(typed);
 });
 
+test("backup can be restored into its own project, although the list of projects lacks it", async (t) => {
+  const { id, name } = await createProject("unlisted");
+  const { runId } = await admin("POST", "/backups", { target: `project:${id}` });
+  await eventually(async () => (await admin("GET", `/runs/${runId}`)).status === "success", "the backup");
+  const page = await openPage(t);
+  // The first page of a long list of projects.
+  await page.route("**/admin/v1/projects?limit=200", (route) =>
+    route.fulfill({ json: { items: [], nextCursor: "more" } }),
+  );
+  await page.goto(`${url}/projects/${id}/database`);
+  await openMenu(page, name);
+  await page.getByRole("menuitem", { name: "Restore…" }).click();
+  const choice = page.getByRole("combobox", { name: "Restore into" });
+  await eventually(async () => (await choice.inputValue()) === id, "the backup's project");
+  await shown(button(page, "Show plan"));
+});
+
 test("database without a job offers to schedule backups", async (t) => {
   const { id, name } = await createProject("unscheduled");
   const page = await openPage(t);

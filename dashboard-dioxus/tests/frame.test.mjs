@@ -253,17 +253,18 @@ test("running work can be seen and cancelled", async (t) => {
     startedAt: new Date().toISOString(),
     progress: { done: 64, total: 100, message: "Copying rows" },
   };
+  const verification = { ...run, id: run.id.replace(/1$/, "2"), jobName: "Weekly check", pluginJob: "verify" };
   const runs = await admin("GET", "/runs?limit=1");
   let cancelled = false;
   await page.route("**/admin/v1/runs?*status=running*", (route) =>
-    route.fulfill({ json: { ...runs, items: cancelled ? [] : [run] } }),
+    route.fulfill({ json: { ...runs, items: cancelled ? [] : [run, verification] } }),
   );
   await page.route("**/admin/v1/runs/*/cancel", (route) => {
     cancelled = true;
     return route.fulfill({ status: 202, json: run });
   });
   await page.goto(`${url}/projects`);
-  await button(page, "Running work: 1").click();
+  await button(page, "Running work: 2").click();
   const dialog = page.getByRole("dialog", { name: "Running work" });
   const list = dialog.getByRole("list", { name: "Running work" });
   assert.equal(await list.getByRole("progressbar", { name: "Nightly backup" }).getAttribute("aria-valuenow"), "64");
@@ -274,6 +275,9 @@ test("running work can be seen and cancelled", async (t) => {
   await shown(question.getByText("The backup in progress is discarded. Completed backups stay."));
   await button(question, "Cancel").click();
   await hidden(question);
+  await list.getByRole("button", { name: "Cancel Weekly check" }).click();
+  await shown(question.getByText("The backup that is being verified keeps its state.", { exact: false }));
+  await button(question, "Cancel").click();
   assert.ok(!cancelled);
   await list.getByRole("button", { name: "Cancel Nightly backup" }).click();
   await button(question, "Cancel run").click();

@@ -299,6 +299,20 @@ test("revoking counts the runs and jobs that it stops", async (t) => {
   await shown(page.getByRole("dialog", { name: "Revoke plugin" }).getByText(/2 runs end now, 3 jobs can't run\./));
 });
 
+test("dialog that forgets a plugin says whether the plugin needs approval again", async (t) => {
+  const page = await openPage(t);
+  for (const [fields, text] of [
+    [{ state: "active" }, "the plugin waits for your approval again."],
+    [{ state: "active", firstParty: true }, "it is approved again with everything it asks for."],
+    [{ state: "revoked" }, "Its file stays revoked."],
+  ]) {
+    await offer(page, plugin(fields));
+    await page.goto(`${url}/plugins?plugin=thumbnails`);
+    await button(page, "Forget thumbnails").click();
+    await shown(page.getByRole("dialog", { name: "Forget plugin" }).getByText(text, { exact: false }));
+  }
+});
+
 test("dialog for another plugin does not show an earlier failure", async (t) => {
   const page = await openPage(t);
   await offer(page, plugin());

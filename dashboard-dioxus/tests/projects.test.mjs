@@ -167,7 +167,7 @@ test("pages open from their addresses and are accessible", async (t) => {
 
 test("the address of a missing project links to all projects", async (t) => {
   const page = await openPage(t);
-  for (const path of ["", "/settings"]) {
+  for (const path of ["", "/settings", "/database?tab=restore"]) {
     await page.goto(`${url}/projects/nosuchproject${path}`);
     await shown(page.getByRole("heading", { name: "No such project" }));
     await expectAccessible(page);

@@ -343,6 +343,16 @@ test("Enter opens a run in a sheet, Shift-Enter its page, and Back closes the sh
   await shown(heading(page, "Run of Ended"));
 });
 
+test("page of a run of a deleted project does not call the project the platform", async (t) => {
+  const { id, name } = await createProject("gone");
+  const { runId } = await admin("POST", "/backups", { target: `project:${id}` });
+  await end(runId);
+  await admin("DELETE", `/projects/${id}`, { confirm: name });
+  const page = await openPage(t);
+  await page.goto(`${url}/runs/${runId}`);
+  await shown(page.getByText("deleted project · plugin backup, job backup"));
+});
+
 test("page of a removed run says that it is no longer kept", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/runs/00000000-0000-7000-8000-000000000000`);

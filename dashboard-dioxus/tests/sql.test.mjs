@@ -315,7 +315,7 @@ test("dialog says before data is destroyed that the project has no backup", asyn
   const page = await openSql(t, project);
   await run(page, "delete from books");
   const dialog = page.getByRole("dialog", { name: "Run a statement that destroys data" });
-  await shown(dialog.getByText("There is no backup of this project."));
+  await shown(dialog.getByText("There is no good backup of this project."));
 });
 
 test("plan is a tree with times, and analyze undoes changes", async (t) => {

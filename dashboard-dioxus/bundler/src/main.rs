@@ -4,8 +4,8 @@
 //!
 //! 1. [`bindings`] generates the JavaScript bindings of the module. In a release, [`split`] moves each group of pages
 //!    into a module of its own, and [`bindings`] optimizes all modules for size.
-//! 2. [`npm`] bundles scripts with esbuild and styles with Tailwind. [`editor`] bundles the files that only the SQL
-//!    page loads.
+//! 2. [`npm`] bundles scripts with esbuild and styles with Tailwind, and reads the fonts. [`editor`] bundles the files
+//!    that only the SQL page loads.
 //! 3. [`files`] adds a hash of the content to the name of each asset, compresses the files, and writes the folder that
 //!    `host/build.rs` embeds.
 //! 4. [`size`] reports the sizes of the files that the first page of a release loads.
@@ -92,7 +92,8 @@ fn bundle(dashboard: &Path, module: &Path, output: &Path, profile: Profile) -> R
 
     let editor = editor::add(dashboard, &work, &mut files, profile)?;
 
-    // Without the monospaced font: the overview shows no monospaced text, so the browser does not load the font for it.
+    // Without the other fonts: the browser loads a font only for its text, and the overview has no monospaced text and
+    // usually no rare characters.
     let mut first: Vec<String> = [&theme, &style, &start, &wasm_url, &inter].into_iter().cloned().collect();
     // The overview loads one of these modules, depending on whether a project exists.
     let early: Vec<&str> =

@@ -39,8 +39,8 @@ pub(crate) enum Letters {
     All,
 }
 
-/// Returns a variable font. In a release, it contains only the characters in `letters`, in the weights that the
-/// dashboard uses. In development, it contains all characters and weights.
+/// Returns a variable font in the format WOFF2. In a release, it contains only the characters in `letters`, in the
+/// weights that the dashboard uses. In development, it contains all characters and weights.
 pub(crate) fn font(dashboard: &Path, work: &Path, name: &str, letters: Letters, profile: Profile) -> Result<Vec<u8>> {
     let font = package_file(dashboard, &format!("@fontsource-variable/{name}/files/{name}-latin-wght-normal.woff2"));
     if profile == Profile::Dev {

@@ -14,7 +14,7 @@ pub(crate) fn report(files: &[(String, u64)]) {
     }
 }
 
-/// Returns by how many bytes the first page is too large.
+/// Returns by how many bytes the first page is too large. `None` if it is not.
 fn excess(files: &[(String, u64)]) -> Option<u64> {
     total(files).checked_sub(MAX_FIRST_LOAD).filter(|excess| *excess > 0)
 }

@@ -26,6 +26,16 @@ pub fn Palette(project: Option<String>) -> Element {
     let tables = use_remote::<PageBrief<TableBrief>>(tables_path.into());
     let loading = matches!(projects.state(), RemoteState::Loading)
         || (project.is_some() && matches!(tables.state(), RemoteState::Loading));
+    let has_more = projects.value().is_some_and(|page| page.next_cursor.is_some())
+        || tables.value().is_some_and(|page| page.next_cursor.is_some());
+    let empty = match (projects.state(), tables.state()) {
+        _ if loading => "Loading…".to_owned(),
+        (RemoteState::Failed(failure), _) | (_, RemoteState::Failed(failure)) => {
+            format!("Nothing matches, but not everything could be searched. {}", failure.message())
+        }
+        _ if has_more => "Nothing matches. Only 200 projects and 200 tables are searched.".to_owned(),
+        _ => "Nothing matches.".to_owned(),
+    };
     let projects = projects.value().map(|page| page.items).unwrap_or_default();
     let tables = tables.value().map(|page| page.items).unwrap_or_default();
     let mut found = commands::find(project.as_deref(), &projects, &tables, &query.read());
@@ -48,7 +58,7 @@ pub fn Palette(project: Option<String>) -> Element {
                     list_name: "Commands",
                     options,
                     query,
-                    empty: if loading { "Loading…" } else { "Nothing matches." },
+                    empty,
                     loading,
                     on_choose: move |(index, new_tab): (usize, bool)| {
                         if let Some(command) = found.get(index) {

@@ -65,6 +65,7 @@ pub fn RunningWork() -> Element {
             CancelRun {
                 run: run.id,
                 plugin: run.plugin,
+                plugin_job: run.plugin_job,
                 on_cancelled: move |()| {
                     messages::show("Cancelling the run");
                     cancelling.set(None);

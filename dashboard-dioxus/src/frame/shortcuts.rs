@@ -267,8 +267,8 @@ const SQL: &[(&str, &str)] = &[
     ("Ctrl ⇧ Enter", "Run everything"),
     ("Ctrl .", "Cancel the run"),
     ("Ctrl S", "Save the query"),
-    ("Alt ↑", "Open the older query from the history"),
-    ("Alt ↓", "Open the newer query from the history"),
+    ("Alt ↑", "Replace the text with the older query of the history"),
+    ("Alt ↓", "Replace the text with the newer query of the history"),
     ("Ctrl M", "Let Tab leave the editor"),
 ];
 

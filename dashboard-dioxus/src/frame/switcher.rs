@@ -38,6 +38,8 @@ pub fn Switcher(project: Option<String>) -> Element {
     let empty = match projects.state() {
         RemoteState::Loading => "Loading…".to_owned(),
         RemoteState::Failed(failure) => failure.message(),
+        RemoteState::Ready(page) if page.items.is_empty() => "No projects yet.".to_owned(),
+        RemoteState::Ready(page) if page.next_cursor.is_some() => "None of the newest 200 projects matches.".to_owned(),
         RemoteState::Ready(_) => "No project matches.".to_owned(),
     };
     rsx! {

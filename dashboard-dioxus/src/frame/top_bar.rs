@@ -124,8 +124,8 @@ fn finished(mut parts: Vec<Part>) -> Vec<Part> {
     parts
 }
 
-/// Returns the title of the page, for example of a table or a run. `None` if the page is the destination itself, and
-/// its title contains the destination's label.
+/// Returns the title of the page, for example of a table or a run. `None` until the title is known, and if the page
+/// is the destination itself and its title contains the destination's label.
 fn title_below(route: &Route, destination: Option<&Destination>) -> Option<Part> {
     let path = route.to_string();
     let label = destination.map(|destination| destination.label.to_ascii_lowercase()).unwrap_or_default();

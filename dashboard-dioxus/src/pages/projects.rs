@@ -55,12 +55,15 @@ pub fn Projects() -> Element {
     }
 }
 
-/// Returns the sum of the sizes: `3.4 GB in databases, 1.2 GB in storage`.
+/// Returns the sums of the sizes: `3.4 GB in databases, 1.2 GB in storage`. Says so if the sizes of some
+/// databases are unknown.
 fn sizes_in_words(projects: &[ListedProject]) -> String {
     let totals = || projects.iter().filter_map(|project| project.totals.as_ref());
     let databases: i64 = totals().filter_map(|totals| totals.database_bytes).sum();
     let objects: i64 = totals().map(|totals| totals.object_bytes).sum();
-    format!("{} in databases, {} in storage", text::bytes(databases), text::bytes(objects))
+    let is_complete = totals().all(|totals| totals.database_bytes.is_some());
+    let which = if is_complete { "databases" } else { "the databases that can be reached" };
+    format!("{} in {which}, {} in storage", text::bytes(databases), text::bytes(objects))
 }
 
 #[component]
@@ -146,7 +149,13 @@ fn ProjectList(
     rsx! {
         div { class: "toolbar", SearchBox { name: "Filter projects", value: filter } }
         if shown.is_empty() {
-            Empty { title: "No project matches", text: "No project name contains this text.",
+            Empty {
+                title: "No project matches",
+                text: if has_more {
+                    "None of the names of the newest 200 projects contains this text."
+                } else {
+                    "No project name contains this text."
+                },
                 button { class: "btn", r#type: "button", onclick: move |_| filter.set(String::new()), "Clear filters" }
             }
         } else {

@@ -144,7 +144,7 @@ pub(super) fn detail(item: &Attention, now: DateTime<Utc>) -> String {
 /// Returns the sentences about a database that no job backs up. Its last backup is overdue after a day.
 fn without_job(item: &Attention, now: DateTime<Utc>) -> String {
     let last = match item.since {
-        _ if item.missing.contains(&MissingPart::GoodBackup) => "It has no backup yet. ".to_owned(),
+        _ if item.missing.contains(&MissingPart::GoodBackup) => "It has no good backup. ".to_owned(),
         Some(at) if now - at >= MAX_AGE_WITHOUT_JOB => {
             format!("Its backup is overdue: the last one was made {}. ", text::age(at, now))
         }
@@ -210,7 +210,7 @@ mod tests {
         let never = overdue_backup(&[MissingPart::BackupJob, MissingPart::GoodBackup]);
         let never = Attention { since: Some(now), ..never };
         assert_eq!(headline(&never, now), "No job backs up Nightly");
-        assert_eq!(detail(&never, now), format!("It has no backup yet. {by_hand}"));
+        assert_eq!(detail(&never, now), format!("It has no good backup. {by_hand}"));
         assert_eq!(detail(&item(AttentionKind::DiskLow, 1, None), now), "The disk is nearly full.");
     }
 

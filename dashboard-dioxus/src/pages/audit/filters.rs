@@ -81,12 +81,14 @@ pub(super) fn clear() {
 pub(super) fn Filters(filter: AuditFilter) -> Element {
     let projects = use_remote::<ApiPage<Project>>(use_signal(|| "/projects?limit=200".to_owned()).into());
     let actions = use_remote::<ApiPage<String>>(use_signal(|| "/audit/actions".to_owned()).into());
+    let has_all_projects = projects.value().is_some_and(|page| page.next_cursor.is_none());
     let projects = projects.value().map(|page| page.items).unwrap_or_default();
     let actions = actions.value().map(|page| page.items).unwrap_or_default();
     let mut project_choices: Vec<(String, String)> =
         projects.into_iter().map(|project| (project.id, project.name)).collect();
     if let Some(id) = filter.get("project").filter(|id| project_choices.iter().all(|(known, _)| known != id)) {
-        project_choices.push((id.to_owned(), format!("{id} (deleted)")));
+        let label = if has_all_projects { format!("{id} (deleted)") } else { id.to_owned() };
+        project_choices.push((id.to_owned(), label));
     }
     let session = use_remote::<Session>(use_signal(|| "/session".to_owned()).into());
     let you = session.value().map(|session| session.actor);

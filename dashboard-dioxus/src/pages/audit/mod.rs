@@ -50,7 +50,10 @@ pub fn Audit() -> Element {
                 div { class: "head",
                     div {
                         h1 { id: "h1", "Audit log" }
-                        p { "Every change through the dashboard, the admin API and the command line." }
+                        p {
+                            "Every change through the dashboard, the admin API and the command line, and the sign-ins \
+                             of your apps' users."
+                        }
                     }
                     div { class: "acts",
                         label { class: "check follow",

@@ -27,10 +27,11 @@ fn is_uuid(text: &str) -> bool {
     text.len() == 36 && text.chars().all(|letter| letter.is_ascii_hexdigit() || letter == '-')
 }
 
-/// Returns the address and the label of the changed resource's page. `None` if it has no page or was deleted.
+/// Returns the address and the label of the changed resource's page. `None` if it has no page, or if the
+/// entry is about its deletion.
 pub(super) fn thing_address(entry: &AuditEntry) -> Option<(String, &'static str)> {
     let (subject, act) = entry.action.split_once('.')?;
-    if act == "delete" || act == "delete_many" && subject == "bucket" {
+    if act == "delete" {
         return None;
     }
     let target = entry.target.as_deref();

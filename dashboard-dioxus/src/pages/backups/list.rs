@@ -88,9 +88,10 @@ pub(super) fn BackupList(
         RemoteState::Ready(_) if shown.is_empty() => rsx! {
             Empty {
                 title: "No backup matches",
-                text: match next {
-                    Some(_) => "No backup on this page matches. Older ones are on the next page.",
-                    None => "No backup meets all filters.",
+                text: match (&next, &after) {
+                    (Some(_), _) => "No backup on this page matches. Older ones are on the next page.",
+                    (None, Some(_)) => "No backup on this page matches. Newer ones are on the pages before it.",
+                    (None, None) => "No backup meets all filters.",
                 },
                 button { class: "btn", r#type: "button", onclick: move |_| clear(filter), "Clear filters" }
             }

@@ -184,12 +184,12 @@ fn kept_in_words(items: &[Protection]) -> String {
     }
 }
 
-/// Returns a summary of the problems, for example `1 overdue, 2 without a backup`.
+/// Returns a summary of the problems, for example `1 overdue, 2 without a good backup`.
 fn problems_in_words(items: &[Protection], now: DateTime<Utc>) -> String {
     let count = |is_counted: &dyn Fn(&Protection) -> bool| items.iter().filter(|item| is_counted(item)).count();
     let parts = [
         (count(&|item| words::is_late(item, now)), "overdue"),
-        (count(&|item| item.last_good.is_none()), "without a backup"),
+        (count(&|item| item.last_good.is_none()), "without a good backup"),
         (count(&|item| words::is_unverified(item, now)), "not verified"),
         (count(&|item| item.job.is_none()), "not scheduled"),
     ];

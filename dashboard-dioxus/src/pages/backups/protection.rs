@@ -13,7 +13,8 @@ use crate::{
     ui::{Link, Mark, Shape, narrow::use_is_narrow},
 };
 
-/// The table "Protection" with a row for each database. Databases whose backup is overdue come first.
+/// The table "Protection" with a row for each database. Databases whose
+/// protection has a problem come first.
 #[component]
 pub(super) fn ProtectionTable(
     live: Live,
@@ -202,7 +203,8 @@ pub(in crate::pages) fn schedule_address(target: &str, name: &str) -> String {
     )
 }
 
-/// Returns the backups that are removed next, for example `2 backups (3.4 GB) to be removed on 10 Feb`.
+/// Returns the backups that are removed next, for example `2 backups (3.4 GB) to be removed on 10 Feb`. `None` if none
+/// will be removed, as far as is known.
 fn will_go(item: &Protection) -> Option<String> {
     let next = item.will_go?;
     Some(format!(

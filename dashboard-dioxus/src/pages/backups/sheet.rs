@@ -53,7 +53,9 @@ fn Opened(live: Live, id: String) -> Element {
         },
         RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
             Sheet { title: "Backup", on_close: |()| close(),
-                Empty { title: "This backup is gone", text: "It was deleted, or removed by the retention rules.",
+                Empty {
+                    title: "This backup is gone",
+                    text: "It was deleted or removed by the retention rules, or the address is wrong.",
                     button { class: "btn", r#type: "button", onclick: |_| close(), "Close" }
                 }
             }

@@ -18,8 +18,8 @@ use crate::{
         imports::{self, ImportsPart},
         restore::{RestorePart, UploadArchive},
     },
-    remote::use_remote,
-    ui::{TabLink, TabLinks},
+    remote::{RemoteState, use_remote},
+    ui::{Empty, ErrorBox, Link, TabLink, TabLinks},
 };
 
 /// The tabs: name in the address, label, and the parameter of the address for the item that is open on the tab.
@@ -42,8 +42,19 @@ fn use_tab() -> &'static str {
 pub fn DatabaseTools(id: ReadSignal<String>) -> Element {
     let tab = use_tab();
     let live = use_live();
-    let project = use_remote::<Project>(use_memo(move || format!("/projects/{id}")).into());
+    let mut project = use_remote::<Project>(use_memo(move || format!("/projects/{id}")).into());
     let name = project.value().map(|project| project.name);
+    let without_project = match project.state() {
+        RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
+            Empty { title: "No such project", text: "It was deleted, or the address is wrong.",
+                Link { to: "/projects", class: "btn", "All projects" }
+            }
+        },
+        RemoteState::Failed(failure) => rsx! {
+            ErrorBox { what: "The project could not be loaded.", failure, on_retry: move |()| project.refresh() }
+        },
+        RemoteState::Loading | RemoteState::Ready(_) => rsx! {},
+    };
     rsx! {
         Page {
             title: "Database tools",
@@ -79,7 +90,7 @@ pub fn DatabaseTools(id: ReadSignal<String>) -> Element {
                     ("import", Some(_)) => rsx! { ImportsPart { key: "{project}", project } },
                     ("export", Some(name)) => rsx! { ExportsPart { key: "{project}", project, name } },
                     ("backups", _) => rsx! { BackupsPart { key: "{project}", live, project } },
-                    _ => rsx! {},
+                    _ => without_project.clone(),
                 }
             }
         }

@@ -23,7 +23,7 @@ pub(super) fn FollowExport(title: String, export: String, on_close: EventHandler
     let content = match current.state() {
         RemoteState::Loading => rsx! { div { class: "late", "aria-busy": "true", span { class: "sk" } } },
         RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
-            p { "This export is no longer kept. Exports are removed 24 hours after they start." }
+            p { "This export is no longer kept: it was deleted, or it was started more than 24 hours ago." }
         },
         RemoteState::Failed(failure) => rsx! {
             ErrorBox { what: "The export could not be loaded.", failure, on_retry: move |()| current.refresh() }

@@ -181,7 +181,7 @@ fn UnfilledColumns(unfilled: Vec<Unfilled>) -> Element {
         }
         if !others.is_empty() {
             p { class: "help import-unfilled",
-                "Without a field: "
+                "In new rows, "
                 for (index, unfilled) in others.into_iter().enumerate() {
                     if index > 0 {
                         ", "
@@ -190,7 +190,7 @@ fn UnfilledColumns(unfilled: Vec<Unfilled>) -> Element {
                     match unfilled.value {
                         Filler::Default(default) => rsx! { " gets " span { class: "mono", "{default}" } },
                         Filler::Generated => rsx! { " is generated" },
-                        _ => rsx! { " stays NULL" },
+                        _ => rsx! { " is NULL" },
                     }
                 }
                 "."

@@ -32,7 +32,7 @@ pub(super) fn NewImport(project: String) -> Element {
         },
         RemoteState::Ready(page) => {
             let names = page.items.into_iter().filter(|table| table.kind == TableKind::Table).map(|table| table.name);
-            rsx! { TableAndFile { project, tables: names.collect::<Vec<_>>() } }
+            rsx! { TableAndFile { project, tables: names.collect::<Vec<_>>(), has_more: page.next_cursor.is_some() } }
         }
     };
     rsx! {
@@ -47,12 +47,20 @@ pub(super) fn NewImport(project: String) -> Element {
 }
 
 #[component]
-fn TableAndFile(project: String, tables: Vec<String>) -> Element {
-    let chosen = address::use_parameter(TABLE).filter(|chosen| tables.contains(chosen));
-    let only = tables.first().filter(|_| tables.len() == 1).cloned();
+fn TableAndFile(
+    project: String,
+    tables: Vec<String>,
+    /// Whether the project has more tables than these.
+    has_more: bool,
+) -> Element {
+    // If the address names no table, the server says so.
+    let chosen = address::use_parameter(TABLE).filter(|chosen| has_more || tables.contains(chosen));
+    let only = tables.first().filter(|_| tables.len() == 1 && !has_more).cloned();
     let table = chosen.or(only);
     let mut is_missing = use_signal(|| false);
-    if tables.is_empty() {
+    let mut tables = tables;
+    tables.extend(table.clone().filter(|table| !tables.contains(table)));
+    if tables.is_empty() && !has_more {
         return rsx! {
             p { "The project has no tables yet. Create one for the file's rows." }
             p { Link { to: "/projects/{project}/tables?new=table", class: "btn", "New table" } }
@@ -79,6 +87,11 @@ fn TableAndFile(project: String, tables: Vec<String>) -> Element {
                 p { class: "error", id: "import-table-error", role: "alert",
                     Mark { shape: Shape::Failed }
                     "Choose the table that the rows go into."
+                }
+            }
+            if has_more {
+                p { class: "help",
+                    "These are the first 1\u{202f}000 tables. To import into another one, choose “Import…” on its page."
                 }
             }
         }
@@ -164,7 +177,7 @@ fn ChooseFile(
                 }
                 p { class: "help", id: "import-file-help",
                     span { class: "only-wide", "or drop it here. " }
-                    "CSV, JSON or NDJSON, up to 20 GiB. It is deleted after 24 hours."
+                    "CSV, JSON or NDJSON, up to 20 GiB. The uploaded file is deleted after 24 hours."
                 }
             }
             if let Some(problem) = problem() {

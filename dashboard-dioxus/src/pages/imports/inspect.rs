@@ -22,7 +22,7 @@ pub(super) struct Inspected {
 /// Returns a message that says why the file can't be imported, and what the owner can do.
 pub(super) async fn inspect(file: &File) -> Result<Inspected, String> {
     if file.size() == 0.0 {
-        return Err("The file is empty.".to_owned());
+        return Err("The file is empty. Choose another file.".to_owned());
     }
     if file.size() > MAX_BYTES {
         return Err("The file is larger than 20 GiB. Split it into several files.".to_owned());
@@ -56,7 +56,7 @@ fn kind_of(bytes: &[u8], name: &str) -> Result<Inspected, String> {
     let name = name.to_ascii_lowercase();
     let is_named = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     let format = match first {
-        None => return refused("The file contains no text."),
+        None => return refused("The file contains no text. Choose another file."),
         Some(b'{') if !is_named(&[".csv", ".tsv"]) => ImportFormat::Ndjson,
         Some(b'[') if !is_named(&[".csv", ".tsv"]) => ImportFormat::Json,
         _ if is_named(&[".json"]) => ImportFormat::Json,

@@ -26,14 +26,17 @@ pub(super) fn OutcomeHeading(import: Import) -> Element {
 pub(super) fn Outcome(project: String, import: Import) -> Element {
     let Some(run) = import.run_id.clone() else { return rsx! {} };
     if import.state == ImportState::Running {
-        let label = if import.dry_run { "Cancel dry run" } else { "Cancel import" };
+        let (label, effect) = match import.dry_run {
+            true => ("Cancel dry run", "A dry run changes no rows."),
+            false => ("Cancel import", "Others see no rows until the import has finished."),
+        };
         return rsx! {
             for run in [run.clone()] {
                 RunProgress { key: "{run}", run }
             }
             div { class: "row",
                 button { class: "btn", r#type: "button", onclick: move |_| cancel(&run), "{label}" }
-                p { class: "help", "Others see no rows until the import has finished. You can leave this page." }
+                p { class: "help", "{effect} You can leave this page." }
             }
         };
     }
@@ -50,7 +53,12 @@ pub(super) fn Outcome(project: String, import: Import) -> Element {
         }
         if import.dry_run && import.error_count > 0 {
             p { class: "muted",
-                "Correct the file or the columns, or choose “Skip and report” to import the other rows."
+                // A dry run that skips refused rows ends as done, and one that aborts fails.
+                if import.state == ImportState::Done {
+                    "An import would skip these rows. To import them too, correct the file or the columns."
+                } else {
+                    "Correct the file or the columns, or choose “Skip and report” to import the other rows."
+                }
             }
         }
         if !import.errors.is_empty() {

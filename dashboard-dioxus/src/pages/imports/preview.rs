@@ -104,8 +104,10 @@ fn delimiter_in_words(delimiter: &str) -> String {
 pub(super) fn FileSettings(format: ImportFormat, preview: Preview, draft: Signal<Draft>) -> Element {
     let mut draft = draft;
     let encoding = match draft.read().is_utf8 {
+        Some(true) => "UTF-8",
         Some(false) => "Not UTF-8",
-        _ => "UTF-8",
+        // This tab did not read the file. The server expects UTF-8.
+        None => "UTF-8 expected",
     };
     if format != ImportFormat::Csv {
         let shape = if format == ImportFormat::Json { "an array of objects" } else { "an object on each line" };

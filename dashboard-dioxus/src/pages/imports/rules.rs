@@ -64,7 +64,7 @@ pub(super) fn Rules(
                     RadioOption {
                         group: "import-error",
                         label: "Skip and report",
-                        help: "The other rows are imported, and the page lists the refused ones.",
+                        help: "The other rows are imported, and the page lists the first 100 errors.",
                         checked: now.on_error == OnImportError::Skip,
                         onchoose: move |()| draft.write().on_error = OnImportError::Skip,
                     }

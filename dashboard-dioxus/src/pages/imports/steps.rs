@@ -48,7 +48,7 @@ pub(super) fn ImportSteps(project: String, import: String) -> Element {
         RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
             Empty {
                 title: "This import is no longer kept",
-                text: "Imports are removed after 24 hours. Rows that were imported stay.",
+                text: "It was deleted, or it was created more than 24 hours ago. Rows that were imported stay.",
                 CloseButton {}
             }
         },
@@ -157,7 +157,13 @@ fn Apply(
         use_callback(move |dry_run: bool| {
             let lacks_delimiter = preview.lacks_delimiter(&draft.peek());
             if lacks_delimiter || !plan.is_valid() || preview.failure.peek().is_some() {
-                problem.set(Some("Correct the marked fields first.".to_owned()));
+                let is_unread = !lacks_delimiter && plan.is_valid();
+                let first = if is_unread {
+                    "Solve the problem of the preview first."
+                } else {
+                    "Correct the marked fields first."
+                };
+                problem.set(Some(first.to_owned()));
                 spawn(async {
                     dom::next_frame().await;
                     dom::focus(".import-steps [aria-invalid=true]");

@@ -127,7 +127,8 @@ fn DisableBackups(job: Job, on_confirm: EventHandler<()>, on_close: EventHandler
         Confirm {
             act: "Disable job",
             description: backed_up.unwrap_or_else(|| {
-                "The schedule will no longer start runs. You can still start runs manually.".to_owned()
+                "The schedule starts no more runs, and its queued runs are cancelled. You can still run the job."
+                    .to_owned()
             }),
             busy: false,
             on_confirm: move |()| on_confirm.call(()),
@@ -200,7 +201,7 @@ fn is_backup(job: &Job) -> bool {
     job.plugin.as_deref() == Some("backup") && job.plugin_job.as_deref() == Some("backup")
 }
 
-/// Returns a warning if a job creates the next backup of a database.
+/// Returns a warning if a job creates the next backup of a database. `None` until that is known.
 fn use_backed_up(job: &str) -> Option<String> {
     let protection = use_remote::<ApiPage<Protection>>(use_signal(|| "/backups/protection".to_owned()).into());
     let targets: Vec<String> = protection

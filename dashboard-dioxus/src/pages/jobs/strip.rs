@@ -62,7 +62,8 @@ fn move_focus(event: KeyboardEvent) {
     }
 }
 
-/// Returns the height of a bar. It grows with the square root of the duration, so that short runs still differ.
+/// Returns the height of a bar. It grows with the square root of the duration, so that short runs still differ. Without
+/// a duration, the bar has a medium height.
 fn height(run: &RecentRun, longest: f64) -> f64 {
     let share = run.duration_ms.map_or(0.5, |duration| (duration.max(0) as f64 / longest).sqrt());
     MIN_HEIGHT + (MAX_HEIGHT - MIN_HEIGHT) * share

@@ -60,7 +60,13 @@ pub(super) fn KeyTable(
                     button { class: "btn", r#type: "button", onclick: move |_| show_ended.set(true), "Show ended keys" }
                 }
             } else {
-                Empty { title: "No key matches", text: "No key name contains this text.",
+                Empty {
+                    title: "No key matches",
+                    text: if show_ended() {
+                        "No key name contains this text."
+                    } else {
+                        "The name of no active key contains this text. To search all keys, turn on “Show ended keys”."
+                    },
                     button {
                         class: "btn", r#type: "button", onclick: move |_| filter.set(String::new()), "Clear filters"
                     }

@@ -31,6 +31,9 @@ pub(super) fn Deliveries(channel: String) -> Element {
                     Delivery { key: "{delivery.id}", delivery }
                 }
             }
+            if page.next_cursor.is_some() {
+                p { class: "muted label", "Only the newest {SHOWN} messages are listed." }
+            }
         },
     };
     rsx! {

@@ -55,7 +55,7 @@ struct Form {
     events: Signal<Choices>,
     error: Signal<FieldError>,
     tested: Signal<Tested>,
-    /// The kind and the values that were delivered by the last test.
+    /// The kind and the values of the form at the last test, if its message was delivered.
     delivered: Signal<Option<(ChannelKind, BTreeMap<&'static str, String>)>>,
     busy: Signal<bool>,
 }
@@ -186,7 +186,7 @@ fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
     }
 }
 
-/// Returns the choices for the events of a channel, or without them, those for a new channel.
+/// Returns the choices for these events of a channel. Without events, returns those for a new channel.
 fn choices_of(events: Option<&[NotificationEvent]>) -> Choices {
     let chosen = events.map_or_else(preset, <[NotificationEvent]>::to_vec);
     NotificationEvent::ALL.iter().map(|event| (event.as_str().to_owned(), chosen.contains(event))).collect()

@@ -19,13 +19,18 @@ pub(super) fn Summary(channels: Vec<NotificationChannel>) -> Element {
     let broken = names(|channel| channel.last_error.is_some());
     let untested = names(is_untested);
     if reporting.is_empty() {
+        let advice = if channels.is_empty() {
+            "Add a channel that reports failed runs and failed backups."
+        } else {
+            "Enable a channel that reports failed runs and failed backups, or choose these events in another channel."
+        };
         return rsx! {
             div { class: "section mb-4",
                 div { class: "banner t-warning", role: "note",
                     Mark { shape: Shape::Attention }
                     div {
                         strong { "Nobody is notified when a run or backup fails." }
-                        p { "Add a channel that reports failed runs and failed backups." }
+                        p { "{advice}" }
                     }
                 }
             }

@@ -80,7 +80,7 @@ fn facts_of(facts: &OverviewFacts, now: DateTime<Utc>) -> Vec<Fact> {
             oldest.title.clone().unwrap_or_else(|| "platform".to_owned()),
             BACKUPS,
         ),
-        None => fact("Oldest last good backup", "None".to_owned(), "no backup yet".to_owned(), BACKUPS),
+        None => fact("Oldest last good backup", "None".to_owned(), "no good backup".to_owned(), BACKUPS),
     };
     let disk = match &facts.disk {
         Some(disk) => fact(
@@ -89,7 +89,7 @@ fn facts_of(facts: &OverviewFacts, now: DateTime<Utc>) -> Vec<Fact> {
             format!("{} %", disk.free_percent.round() as i64),
             "/settings",
         ),
-        None => fact("Disk", "unknown".to_owned(), "external services".to_owned(), "/settings"),
+        None => fact("Disk", "unknown".to_owned(), "can't be measured".to_owned(), "/settings"),
     };
     vec![
         fact("Projects", text::number(facts.project_count), String::new(), "/projects"),
@@ -125,7 +125,7 @@ fn failed_in_words(failed: i64) -> String {
 pub(super) fn all_is_well(facts: &OverviewFacts, now: DateTime<Utc>) -> String {
     let backup = match &facts.oldest_backup {
         Some(oldest) => format!("oldest backup {} old", text::duration_in_words(now - oldest.backup.at)),
-        None => "no backup yet".to_owned(),
+        None => "no good backup".to_owned(),
     };
     format!(
         "{}, {backup}, {} in 24 hours, {}.",

@@ -1,6 +1,6 @@
 //! The dialogs that revoke and forget a plugin, and the path of a plugin in the admin API.
 
-use api_types::Plugin;
+use api_types::{Plugin, PluginState};
 use dioxus::prelude::*;
 
 use crate::{
@@ -35,6 +35,25 @@ fn lost(plugin: &Plugin) -> String {
         jobs => format!("{jobs} jobs can't run"),
     };
     format!("{runs}, {jobs}.")
+}
+
+/// Returns the text about a plugin that is forgotten: the deleted data, and whether the plugin needs approval again.
+fn forgotten(plugin: &Plugin) -> String {
+    let secrets = match plugin.secrets.len() {
+        0 => String::new(),
+        1 => " Its secret is deleted.".to_owned(),
+        count => format!(" Its {} secrets are deleted.", text::number(count as i64)),
+    };
+    let deleted = format!("Your approval and the plugin's settings are deleted.{secrets}");
+    let (name, lost) = (&plugin.name, lost(plugin));
+    match plugin.state {
+        PluginState::Revoked => format!("{name}: {lost} {deleted} Its file stays revoked."),
+        // Its jobs can still run.
+        _ if plugin.first_party => {
+            format!("{name}: {deleted} It comes with AtlasHub, so it is approved again with everything it asks for.")
+        }
+        _ => format!("{name}: {lost} {deleted} If its files still exist, the plugin waits for your approval again."),
+    }
 }
 
 /// The dialog "Revoke plugin", while there is a plugin to revoke.
@@ -94,21 +113,10 @@ fn ForgetDialog(plugin: Plugin, on_close: EventHandler<()>) -> Element {
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<String>);
     let path = path_of(&plugin.name);
-    let secrets = match plugin.secrets.len() {
-        0 => String::new(),
-        1 => " Its secret is deleted.".to_owned(),
-        count => format!(" Its {} secrets are deleted.", text::number(count as i64)),
-    };
-    let description = format!(
-        "{}: {} Your approval and the plugin's settings are deleted.{secrets} If its files still exist, the plugin \
-         waits for your approval again.",
-        plugin.name,
-        lost(&plugin)
-    );
     rsx! {
         Confirm {
             act: "Forget plugin",
-            description,
+            description: forgotten(&plugin),
             busy: busy(),
             closable: !busy(),
             failure: failure(),

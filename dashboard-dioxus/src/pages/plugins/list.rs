@@ -30,7 +30,7 @@ pub(super) fn PluginTable(plugins: Vec<Plugin>, open: Option<String>) -> Element
             div { class: "toolbar", SearchBox { name: "Filter plugins", value: filter } }
         }
         if shown.is_empty() {
-            Empty { title: "No plugin matches", text: "No plugin has this name.",
+            Empty { title: "No plugin matches", text: "No plugin name contains this text.",
                 Link { to: "/plugins?help=add", class: "btn", "How to add a plugin" }
             }
         } else if is_narrow {

@@ -117,7 +117,7 @@ impl Typed {
         Self { secrets: BTreeMap::new(), added: Vec::new(), settings: settings.collect() }
     }
 
-    /// Returns the settings to store, on top of those that the plugin `newest` has now.
+    /// Returns the settings to store, on top of those that the plugin `newest` has now. `None` if they are the same.
     pub(super) fn settings_for(&self, reviewed: &Plugin, newest: &Plugin) -> Option<BTreeMap<String, String>> {
         let settings = rebased(&self.settings, &reviewed.config, &newest.config);
         Self { settings, ..Self::saved(newest) }.changed_settings(newest)

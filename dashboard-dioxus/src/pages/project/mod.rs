@@ -119,15 +119,18 @@ fn Contents(detail: ProjectDetail) -> Element {
     let totals = detail.totals;
     let now = text::now();
     let database = totals.database_bytes.map_or_else(|| "unknown".to_owned(), text::bytes);
-    let tables = totals
-        .table_count
-        .map_or_else(|| "The database can't be reached".to_owned(), |count| text::count(count, "table", "tables"));
+    let tables = match (totals.table_count, detail.project.state) {
+        (Some(count), _) => text::count(count, "table", "tables"),
+        (None, ProjectState::Creating) => "Being created".to_owned(),
+        (None, ProjectState::Deleting) => "Being deleted".to_owned(),
+        (None, ProjectState::Ready) => "The database can't be reached".to_owned(),
+    };
     let used = totals
         .keys_last_used_at
         .map_or_else(|| "never used".to_owned(), |at| format!("last used {}", text::age(at, now)));
     let backup = totals.last_good_backup.as_ref().map_or_else(|| "None".to_owned(), |backup| text::age(backup.at, now));
     let verified = match totals.last_good_backup.as_ref() {
-        None => "no good backup yet".to_owned(),
+        None => "no good backup".to_owned(),
         Some(backup) if backup.verified_at.is_some() => "verified".to_owned(),
         Some(_) => "not verified".to_owned(),
     };

@@ -31,14 +31,24 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
     let mut objects = use_signal(|| true);
     let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
     let (items, unread) = match projects.state() {
-        RemoteState::Ready(page) => (page.items, None),
+        RemoteState::Ready(page) => {
+            let has_more = page.next_cursor.is_some();
+            let mut items: Vec<(String, String)> =
+                page.items.into_iter().map(|item| (item.project.id, item.project.name)).collect();
+            // The backup's own project may be missing in the first page of a long list. If the project was deleted, the
+            // server says so.
+            if has_more && !own.is_empty() && items.iter().all(|(id, _)| *id != own) {
+                items.push((own, name.clone()));
+            }
+            (items, None)
+        }
         RemoteState::Failed(failure) => (Vec::new(), Some(failure.message())),
         RemoteState::Loading => (Vec::new(), None),
     };
     // The backup's own project may have been deleted.
     let is_new = chosen() == NEW;
     let name_problem = length_problem(&new_name.read()).filter(|_| is_new);
-    let is_known = is_new || items.iter().any(|item| item.project.id == chosen());
+    let is_known = is_new || items.iter().any(|(id, _)| *id == chosen());
     let path = format!("/backups/{}/restore", backup.id);
     let plan = move |event: FormEvent| {
         event.prevent_default();
@@ -136,13 +146,8 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                         if !is_known {
                             option { value: "", selected: true, disabled: true, "Choose a project" }
                         }
-                        for item in items {
-                            option {
-                                key: "{item.project.id}",
-                                value: "{item.project.id}",
-                                selected: item.project.id == chosen(),
-                                "{item.project.name}"
-                            }
+                        for (id, label) in items {
+                            option { key: "{id}", value: "{id}", selected: id == chosen(), "{label}" }
                         }
                         option { value: NEW, selected: is_new, "New project" }
                     }

@@ -28,7 +28,8 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
         })
         .into(),
     );
-    let present = now.value().map(|page| {
+    // A page of more tables is not all that the project has.
+    let present = now.value().filter(|page| page.next_cursor.is_none()).map(|page| {
         let tables = page.items.iter().filter(|table| matches!(table.kind, TableKind::Table));
         let estimates: Vec<Option<i64>> = tables.map(|table| table.estimated_rows).collect();
         present_in_words(&estimates)

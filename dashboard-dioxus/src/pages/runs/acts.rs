@@ -59,6 +59,7 @@ pub(super) fn RunActs(run: Run) -> Element {
             CancelRun {
                 run: run.id.clone(),
                 plugin: run.plugin.clone(),
+                plugin_job: run.plugin_job.clone(),
                 is_queued: run.status == RunStatus::Queued,
                 on_cancelled: move |()| asks.set(false),
                 on_close: move |()| asks.set(false),

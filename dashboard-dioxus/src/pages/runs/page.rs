@@ -4,7 +4,7 @@ use api_types::{ConfigurationVariable, RunDetail, RunStatus, SystemInfo};
 use dioxus::prelude::*;
 
 use super::{
-    super::recent_runs::{RunBadge, run_name, run_shape},
+    super::recent_runs::{RunBadge, project_name, run_name, run_shape},
     acts::{RunActs, is_active},
     facts::{Attempts, Facts, Progress, Waiting},
     log::Log,
@@ -70,7 +70,8 @@ fn RunView(id: String, #[props(default)] in_sheet: bool) -> Element {
                 Empty {
                     title: "This run is no longer kept",
                     text: "A run is removed {days} after its end (ATLASHUB_RUN_RETENTION_DAYS), when its job has too \
-                           many newer runs (ATLASHUB_RUN_RETENTION_PER_JOB), or with its job.",
+                           many newer runs (ATLASHUB_RUN_RETENTION_PER_JOB), or with its job. If none of \
+                           this happened, the address is wrong.",
                     Link { to: "/runs", class: "btn", "All runs" }
                 }
             })
@@ -97,7 +98,7 @@ fn retention_days(configuration: &[ConfigurationVariable]) -> Option<String> {
 fn RunContent(detail: RunDetail, retention: Option<String>, in_sheet: bool) -> Element {
     let run = detail.run.clone();
     let name = run_name(&run);
-    let project = run.project_name.clone().unwrap_or_else(|| "Platform".to_owned());
+    let project = project_name(&run);
     let what = format!("plugin {}, job {}", run.plugin, run.plugin_job);
     let active = is_active(&run);
     let failed = matches!(run.status, RunStatus::Fail | RunStatus::Timeout);

@@ -12,7 +12,7 @@ pub(super) fn Appearance() -> Element {
     let mut times = use_signal(theme::times);
     let mut shortcuts = use_signal(theme::has_single_key_shortcuts);
     rsx! {
-        SectionHead { title: "Appearance", remark: "On this device only. Saved at once." }
+        SectionHead { title: "Appearance", remark: "In this browser only. Saved at once." }
         div { class: "section",
             div { class: "form",
                 Choices {

@@ -27,7 +27,7 @@ pub(super) fn Configuration() -> Element {
                 (!only_set() || variable.set) && finder::matches(&text, &filter.read())
             };
             let variables: Vec<ConfigurationVariable> = system.configuration.into_iter().filter(matches).collect();
-            rsx! { Variables { variables } }
+            rsx! { Variables { variables, only_set: only_set() } }
         }
     };
     rsx! {
@@ -58,10 +58,19 @@ pub(super) fn Configuration() -> Element {
 }
 
 #[component]
-fn Variables(variables: Vec<ConfigurationVariable>) -> Element {
+fn Variables(
+    variables: Vec<ConfigurationVariable>,
+    /// Whether variables that are not set are left out.
+    only_set: bool,
+) -> Element {
     let count = variables.len() as i64;
     if variables.is_empty() {
-        return rsx! { Empty { title: "No variable matches", text: "Enter part of its name or description." } };
+        let text = if only_set {
+            "Enter part of its name or description, or turn off “Only variables that are set”."
+        } else {
+            "Enter part of its name or description."
+        };
+        return rsx! { Empty { title: "No variable matches", text } };
     }
     if use_is_narrow() {
         return rsx! {

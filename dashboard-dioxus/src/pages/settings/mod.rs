@@ -1,5 +1,5 @@
 //! `/settings`: the running platform, its configuration and migrations, the owner's sessions, and the appearance of the
-//! dashboard on this device. Each section has a module, whose name is in the address. [`apply`] is a part of
+//! dashboard in this browser. Each section has a module, whose name is in the address. [`apply`] is a part of
 //! [`migrations`].
 
 mod appearance;

@@ -127,7 +127,7 @@ fn SessionTable(sessions: Vec<AdminSession>) -> Element {
                     th { "From" }
                     th { class: "num", "Signed in" }
                     th { class: "num", "Last used" }
-                    th { class: "num", "Expires in" }
+                    th { class: "num", title: "If the session is not used", "Expires in" }
                     th { span { class: "sr", "Actions" } }
                 }
             }

@@ -42,7 +42,7 @@ fn Ask(workspace: Workspace, destroyed: Vec<Destroyed>) -> Element {
         Some(Ok(Some(backup))) => {
             format!("The last good backup is {} old.", text::duration_in_words(text::now() - backup.created_at))
         }
-        Some(Ok(None)) => "There is no backup of this project.".to_owned(),
+        Some(Ok(None)) => "There is no good backup of this project.".to_owned(),
         Some(Err(failure)) => format!("The backups could not be loaded. {}", failure.message()),
     };
     let back_up = move |_| {

@@ -155,7 +155,8 @@ pub(super) fn time_of_day(milliseconds: f64) -> String {
     format!("{:02}:{:02}:{:02}", date.get_hours(), date.get_minutes(), date.get_seconds())
 }
 
-/// Returns the title of a query without a name: the first line of its text that is not empty, shortened.
+/// Returns the title of a query without a name: the first line of its text that is not empty, without `--`, shortened.
+/// `Untitled` if there is none.
 pub(super) fn title_of(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("Untitled");
     let line = line.trim_start_matches("--").trim();

@@ -35,6 +35,13 @@ pub(super) struct Execution {
     pub(super) background: Option<Run>,
 }
 
+impl Execution {
+    /// Returns whether the changes of a result were rolled back, because a later statement failed.
+    pub(super) fn is_undone(&self, result: usize) -> bool {
+        self.is_rolled_back && self.results.get(result).is_some_and(|result| result.is_change())
+    }
+}
+
 /// The selected tab of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Shown {

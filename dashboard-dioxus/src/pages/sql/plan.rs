@@ -54,7 +54,7 @@ pub(super) struct Node {
     pub(super) share: f64,
 }
 
-/// A suggestion that would make the plan faster.
+/// A suggestion that may make the plan faster.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Advice {
     pub(super) title: String,
@@ -288,7 +288,7 @@ fn advice(node: &Node) -> Option<Advice> {
         text::number(found as i64),
         text::number((found + node.removed) as i64)
     );
-    let mut text = format!("An index on the columns of {condition} would help.");
+    let mut text = format!("An index on the columns of {condition} may help.");
     if let Some(factor) = node.misestimate() {
         let direction = if node.estimated < rows { "low" } else { "high" };
         text.push_str(&format!(" The estimate is {factor:.0} times too {direction}. ANALYZE updates the statistics."));

@@ -28,7 +28,7 @@ impl Workspace {
         self.refresh_estimates();
     }
 
-    /// Reads the details of the tables again that still exist, as far as is known.
+    /// Reads the known details of tables again. Clears those of tables that the schema no longer contains.
     fn refresh_details(mut self) {
         let schema = match &*self.schema.peek() {
             Some(Ok(schema)) => Some(schema.clone()),
@@ -45,7 +45,7 @@ impl Workspace {
         }
     }
 
-    /// Reads the data again that a run may have changed. `names` is true if the run may have changed names in the
+    /// Reads again the data that a run may have changed. `names` is true if the run may have changed names in the
     /// schema.
     pub(super) fn refresh_after_run(self, names: bool) {
         // Other pages read their tables again.

@@ -25,6 +25,8 @@ pub(super) fn ResultPanel(
     result: Rc<ResultSet>,
     note: Option<String>,
     finished_at: f64,
+    /// Whether the changes of the statement were rolled back.
+    is_undone: bool,
     narrow: bool,
 ) -> Element {
     let has_rows = !result.columns.is_empty();
@@ -53,7 +55,8 @@ pub(super) fn ResultPanel(
                 h2 { class: "row", Mark { shape: Shape::Succeeded } "{result.command}" }
                 p {
                     if summary.is_empty() { "Done" } else { "{summary} changed" }
-                    " in {duration(result.duration_ms)}."
+                    " in {duration(result.duration_ms)}"
+                    if is_undone { ", then rolled back." } else { "." }
                 }
             }
         }

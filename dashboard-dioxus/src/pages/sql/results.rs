@@ -35,7 +35,10 @@ pub(super) fn Results(workspace: Workspace, narrow: bool) -> Element {
                 None => rsx! {
                     div { class: "empty",
                         h2 { "Nothing has run yet" }
-                        p { "Ctrl-Enter runs the selection, or the statement under the cursor." }
+                        p {
+                            if narrow { "“Run”" } else { "Ctrl-Enter" }
+                            " runs the selection, or the statement under the cursor."
+                        }
                     }
                 },
                 Some(execution) if execution.is_running && execution.background.is_none() => rsx! {
@@ -63,6 +66,7 @@ fn Finished(workspace: Workspace, execution: Execution, narrow: bool) -> Element
                     result,
                     note: execution.note.clone(),
                     finished_at: execution.finished_at,
+                    is_undone: execution.is_undone(index),
                     narrow
                 }
             },
@@ -97,7 +101,7 @@ fn tab_labels(execution: &Execution) -> Vec<TabLabel> {
         .iter()
         .enumerate()
         .map(|(index, result)| {
-            let undone = if execution.is_rolled_back && result.is_change() { " · rolled back" } else { "" };
+            let undone = if execution.is_undone(index) { " · rolled back" } else { "" };
             let facts = format!("{}{undone}", result.facts());
             (Shown::Result(index), format!("{} · {}", result.number, result.command), facts)
         })

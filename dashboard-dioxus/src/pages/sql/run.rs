@@ -81,7 +81,9 @@ pub(super) fn read_again(mut workspace: Workspace, sql: &str, rows: u32) {
     editor::pull(workspace);
     let Some(tab) = workspace.active_tab() else { return };
     let Some(start) = tab.text.find(sql) else {
-        return messages::show_failure("The statement is no longer part of the query. Run it from the editor.");
+        return messages::show_failure(
+            "The query no longer contains the statement. Open it from “History”, choose more rows, and run it.",
+        );
     };
     workspace.settings.write().rows = rows;
     workspace.settings.peek().store();

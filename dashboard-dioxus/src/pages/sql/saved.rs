@@ -155,7 +155,10 @@ pub(super) fn SavedQueries(workspace: Workspace, filter: String) -> Element {
     let shown: Vec<SavedQuery> =
         queries.iter().filter(|query| query.name.to_lowercase().contains(&wanted)).cloned().collect();
     if shown.is_empty() {
-        let text = if queries.is_empty() { "Ctrl-S saves the open query." } else { "No saved query has this name." };
+        let text = match queries.is_empty() {
+            true => "“Save query” adds the open query to this list.",
+            false => "No name of a saved query contains this text.",
+        };
         return rsx! { p { class: "sql-side-note", "{text}" } };
     }
     let is_long = shown.len() > 60;

@@ -63,7 +63,7 @@ pub(super) struct Facts {
     pub(super) details: HashMap<String, Option<Rc<TableDetail>>>,
 }
 
-/// Returns whether `public` contains no tables, functions and enums.
+/// Returns whether `public` exists, and contains no tables, functions or enums.
 pub(super) fn is_public_empty(schema: &DatabaseSchema) -> bool {
     schema.schemas.iter().any(|each| each.name == "public" && is_empty(each))
 }

@@ -13,7 +13,7 @@ pub(super) fn StatusLine(workspace: Workspace, plain: bool) -> Element {
     let (line, column) = offsets::line_and_column(&text, workspace.editor_selection.read().cursor);
     let is_hidden = settings.read().is_side_hidden;
     let stored = match &tab {
-        Some(tab) if tab.is_refused => "Draft not kept: the browser refused to store the text.".to_owned(),
+        Some(tab) if tab.is_refused => "Draft not kept: the browser refused to store it. Save the query.".to_owned(),
         Some(tab) if tab.other.is_some() => "Draft not kept".to_owned(),
         Some(tab) if tab.is_changed => "Keeping the draft…".to_owned(),
         Some(tab) => {

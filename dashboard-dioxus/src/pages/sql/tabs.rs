@@ -138,7 +138,7 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
                             style: "grid-column: {index + 1}",
                             r#type: "button",
                             "aria-label": "Close {label.title}",
-                            title: "Close. It stays in \u{201c}Recently closed\u{201d} for 30 days.",
+                            title: "Close. A query with text stays in \u{201c}Recently closed\u{201d} for 30 days.",
                             tabindex: if label.id == active { "0" } else { "-1" },
                             onclick: {
                                 let id = label.id.clone();

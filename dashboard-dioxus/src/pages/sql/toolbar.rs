@@ -139,7 +139,7 @@ pub(super) fn TransactionSwitch(workspace: Workspace) -> Element {
                 Some(command) => format!(
                     "{command} can't run in a transaction, so each statement is committed before the next one runs."
                 ),
-                None => "\u{201c}Run all\u{201d} changes everything, or nothing if a statement fails.".to_owned(),
+                None => "If this is on and a statement fails, nothing is changed.".to_owned(),
             },
             input {
                 class: "switch",

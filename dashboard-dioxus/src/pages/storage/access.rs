@@ -81,7 +81,7 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                 if opens_upload {
                     div { class: "banner t-warning", role: "note",
                         Mark { shape: Shape::Attention }
-                        p { "Anyone on the internet can upload objects until your disk is full." }
+                        p { "Anyone on the internet can upload objects until the store is full." }
                     }
                 }
                 AccessChoice {

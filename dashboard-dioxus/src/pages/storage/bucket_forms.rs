@@ -93,7 +93,8 @@ pub(super) fn NewBucket(project: String, on_created: EventHandler<Bucket>, on_cl
                     value: name,
                     autofocus: true,
                     required: true,
-                    help: "1–63 lowercase letters, digits, - and _. The name is part of every object's key.",
+                    help: "1–63 lowercase letters, digits, - and _, starting with a letter or digit. The name is \
+                           part of every object's key.",
                     error: name_error(),
                 }
                 Field {
@@ -129,13 +130,14 @@ pub(super) fn DeleteBucketDialog(
         RemoteState::Ready(count) if count.object_count == 0 => "It has no objects.".to_owned(),
         RemoteState::Ready(count) => {
             format!(
-                "{} are deleted with it. This can't be undone.",
+                "{} will be deleted with it. This can't be undone.",
                 counted(count.object_count, count.object_bytes, count.complete)
             )
         }
         RemoteState::Failed(_) => {
             format!(
-                "{} are deleted with it. This can't be undone.",
+                "the objects could not be counted. By the last count, {} will be deleted with it. This can't be \
+                 undone.",
                 counted(bucket.object_count, bucket.object_bytes, true)
             )
         }

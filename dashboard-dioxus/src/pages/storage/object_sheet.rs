@@ -38,7 +38,7 @@ pub(super) fn ObjectSheet(project: ReadSignal<String>, bucket: ReadSignal<String
             }
         },
         RemoteState::Failed(failure) if failure.is_not_found() => rsx! {
-            Empty { title: "The object is gone", text: "It has been deleted or moved since the list was loaded.",
+            Empty { title: "The object is gone", text: "It was deleted or moved, or the address is wrong.",
                 button { class: "btn", r#type: "button", onclick: move |_| close(()), "Back to the list" }
             }
         },

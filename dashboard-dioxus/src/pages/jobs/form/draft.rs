@@ -11,6 +11,8 @@ use super::{
     parameters::{self, Node},
 };
 
+/// Maximum of the fields with seconds. More milliseconds would not fit into the request's field.
+const MAX_SECONDS: f64 = 2_000_000.0;
 /// Time limit of a new job that sends a request, in milliseconds.
 const DEFAULT_TIME_LIMIT_MS: i32 = 60_000;
 /// Delay before the first retry of a new job, in milliseconds.
@@ -251,7 +253,8 @@ fn milliseconds(text: &str) -> Result<Option<i32>, String> {
         return Ok(None);
     }
     match text.replace(',', ".").parse::<f64>() {
-        Ok(seconds) if (0.0..=2_000_000.0).contains(&seconds) => Ok(Some((seconds * 1000.0).round() as i32)),
+        Ok(seconds) if (0.0..=MAX_SECONDS).contains(&seconds) => Ok(Some((seconds * 1000.0).round() as i32)),
+        Ok(seconds) if seconds.is_finite() => Err(format!("Enter a number from 0 to {MAX_SECONDS}.")),
         _ => Err("Enter a number of seconds.".to_owned()),
     }
 }
@@ -350,8 +353,12 @@ mod tests {
 
     #[test]
     fn seconds_become_milliseconds() {
-        for (text, expected) in [("", Ok(None)), ("1.5", Ok(Some(1500))), ("0,25", Ok(Some(250))), ("x", Err(()))] {
-            assert_eq!(milliseconds(text).map_err(|_| ()), expected);
+        for (text, expected) in [("", Ok(None)), ("1.5", Ok(Some(1500))), ("0,25", Ok(Some(250)))] {
+            assert_eq!(milliseconds(text), expected);
+        }
+        for (text, expected) in [("x", "Enter a number of seconds."), ("9999999", "Enter a number from 0 to 2000000.")]
+        {
+            assert_eq!(milliseconds(text), Err(expected.to_owned()));
         }
         assert_eq!((seconds(1500), seconds(60_000)), ("1.5".to_owned(), "60".to_owned()));
     }

@@ -11,9 +11,14 @@ const OVERLAPS: [(Overlap, &str); 3] =
 
 /// The group "When it fails or is late".
 #[component]
-pub(super) fn LateFields(form: Form) -> Element {
+pub(super) fn LateFields(form: Form, is_new: bool) -> Element {
     let draft = form.draft.read().clone();
-    let time_limit = if draft.job_type == JobType::Http { "60" } else { "set by the plugin" };
+    let time_limit = match draft.job_type {
+        JobType::Http => "60",
+        JobType::Platform if is_new => "set by the plugin",
+        // A stored job has no default: an empty field is an error.
+        JobType::Platform => "",
+    };
     rsx! {
         fieldset { class: "stack late", role: "group", "aria-label": "When it fails or is late",
             legend { class: "strong", "When it fails or is late" }

@@ -207,7 +207,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                     hr { class: "rule" }
                     ScheduleFields { form }
                     hr { class: "rule" }
-                    LateFields { form }
+                    LateFields { form, is_new }
                     for error in other_errors {
                         FormError { key: "{error}", text: error.clone() }
                     }

@@ -21,6 +21,8 @@ pub(super) fn PluginFields(form: Form, plugins: Vec<Plugin>, nodes: Vec<Node>) -
     let jobs = chosen.as_ref().map(|plugin| plugin.jobs.clone()).unwrap_or_default();
     let about = jobs.iter().find(|job| job.name == draft.plugin_job).map(|job| job.description.clone());
     let is_unknown = !draft.plugin.is_empty() && chosen.is_none();
+    // The server always has plugins of its own. Without any, the list has not been read.
+    let not_loaded = if plugins.is_empty() { "" } else { " (not loaded)" };
     let offered: Vec<Plugin> = plugins
         .into_iter()
         .filter(|plugin| !plugin.jobs.is_empty() && (plugin.name != "http-job" || plugin.name == draft.plugin))
@@ -58,7 +60,7 @@ pub(super) fn PluginFields(form: Form, plugins: Vec<Plugin>, nodes: Vec<Node>) -
                     onblur: move |_| form.leave("plugin"),
                     option { value: "", selected: draft.plugin.is_empty(), disabled: true, "Choose a plugin" }
                     if is_unknown {
-                        option { value: "{draft.plugin}", selected: true, "{draft.plugin} (not loaded)" }
+                        option { value: "{draft.plugin}", selected: true, "{draft.plugin}{not_loaded}" }
                     }
                     for plugin in offered {
                         option { key: "{plugin.name}", value: "{plugin.name}", selected: plugin.name == draft.plugin,

@@ -106,7 +106,7 @@ fn NextTimes(form: Form, timezone: String) -> Element {
     let request = match (is_typed, checked.errors.contains_key("scheduleCron")) {
         (false, _) => "Enter a schedule to see its next times.",
         (true, true) => "This is not a valid schedule yet.",
-        (true, false) => "Checking the schedule…",
+        (true, false) => "The schedule has not been checked yet.",
     };
     rsx! {
         div { class: if words.is_empty() { "items next-times is-empty" } else { "items next-times" },
