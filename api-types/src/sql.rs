@@ -114,8 +114,8 @@ pub struct ScriptResult {
     pub statement_count: u32,
     /// The failure. Null if every statement was carried out and committed.
     pub failure: Option<ScriptFailure>,
-    /// Whether anything is known to be committed. After a failure in one transaction, nothing was, unless the connection
-    /// was lost or the run ended while Postgres was committing.
+    /// Whether anything is known to be committed. After a failure in one transaction, nothing was, unless the
+    /// connection was lost or the run ended while Postgres was committing.
     pub committed: bool,
     /// Number of statements, from the first one, whose changes were committed.
     pub committed_statements: u32,

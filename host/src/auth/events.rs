@@ -58,7 +58,7 @@ pub(super) fn set_refused(entry: &mut NewAuditEntry, error: &ApiError) {
 }
 
 /// Adds the outcome to the entry of [`audit::recorded`] if the request was refused. Returns the refusal as
-/// `Ok(Err(_))`, because `recorded` sets the result `failed` for an `Err`, which is right for faults of the server only.
+/// `Ok(Err(_))`, because `recorded` sets the result `failed` for an `Err`, which is right for faults of the server.
 pub(super) fn separate_refusal<T>(entry: &mut NewAuditEntry, outcome: ApiResult<T>) -> ApiResult<ApiResult<T>> {
     match outcome {
         Err(error) if error.status().is_client_error() => {

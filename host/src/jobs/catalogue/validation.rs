@@ -252,7 +252,7 @@ pub(super) fn check_headers(headers: Option<&BTreeMap<String, Option<String>>>) 
             && (value.len() > MAX_HEADER_BYTES || axum::http::HeaderValue::from_str(value).is_err())
         {
             return invalid(format!(
-                "the value of `{name}` has more than {MAX_HEADER_BYTES} bytes, or characters that a header can't contain"
+                "the value of `{name}` has more than {MAX_HEADER_BYTES} bytes, or characters that headers can't have"
             ));
         }
         if !seen.insert(lower) {
