@@ -254,10 +254,9 @@ test("running work can be seen and cancelled", async (t) => {
     progress: { done: 64, total: 100, message: "Copying rows" },
   };
   const verification = { ...run, id: run.id.replace(/1$/, "2"), jobName: "Weekly check", pluginJob: "verify" };
-  const runs = await admin("GET", "/runs?limit=1");
   let cancelled = false;
   await page.route("**/admin/v1/runs?*status=running*", (route) =>
-    route.fulfill({ json: { ...runs, items: cancelled ? [] : [run, verification] } }),
+    route.fulfill({ json: { items: cancelled ? [] : [run, verification], nextCursor: null } }),
   );
   await page.route("**/admin/v1/runs/*/cancel", (route) => {
     cancelled = true;
