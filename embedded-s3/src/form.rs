@@ -26,7 +26,7 @@ use crate::store::{Spool, Store};
 const PLACEHOLDER: &str = "${filename}";
 /// Maximum number of bytes before the file of a form. `s3s` rejects a form with more.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
-/// Maximum number of fields before the file.
+/// Maximum number of fields, including the file.
 const MAX_FIELDS: usize = 100;
 /// Maximum length of a key in S3.
 const MAX_KEY_BYTES: usize = 1024;
