@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
 }
 
-/// Arguments after the command: a name, and options with one value each.
+/// Arguments after the command: a name, and options, each with a value except `--no-password`.
 #[derive(Debug, Default)]
 struct Arguments {
     name: Option<String>,
