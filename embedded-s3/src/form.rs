@@ -106,7 +106,7 @@ struct FileBytes {
     is_complete: bool,
     spool: Spool,
     key_use: KeyUse,
-    /// Taken when `s3s` asks for the file.
+    /// Learns that the signature is valid when `s3s` asks for the file, and is then taken.
     connection: Option<Arc<Connection>>,
 }
 
@@ -185,7 +185,8 @@ struct Head {
     signature: Option<Signature>,
 }
 
-/// Parses the fields before the file. Returns `None` if the file has not begun, or if a field is malformed.
+/// Parses the fields before the file. Returns `None` if the file has not begun, if a field is malformed, or if there
+/// are more than [`MAX_FIELDS`].
 fn parse_head(form: &[u8], boundary: &str) -> Option<Head> {
     let delimiter = format!("--{boundary}");
     let mut head = Head::default();

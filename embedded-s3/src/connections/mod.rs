@@ -73,7 +73,7 @@ enum Rank {
     Unchecked,
     /// Serves a request with a signature in its URL or form. The client has read nothing for a long time.
     UrlBlocked,
-    /// Serves one of the last requests with a signature in their URL or form, on a reserved connection.
+    /// Serves one of the newest requests with a signature in their URL or form, on a reserved connection.
     UrlOnReserved,
     /// Serves a request with a signature in its headers. The client has read nothing for a long time.
     HeadersBlocked,
