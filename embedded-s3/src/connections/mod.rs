@@ -65,7 +65,8 @@ enum Rank {
     StrangerWaits,
     /// Serves a request whose signature has not been checked for a long time.
     UncheckedForLong,
-    /// Opened a moment ago. It may be a new connection of AtlasHub, whose request has not arrived yet.
+    /// Was opened or began a request a moment ago. It may be a new connection of AtlasHub, whose request has not
+    /// arrived yet.
     StrangerArrives,
     /// Waits for a request. Its client has the key.
     TrustedWaits,
