@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# componentize-qjs 0.4.5: a `u32` from 2^31 on arrives in JavaScript as a negative number, and JavaScript can't return
-# one: 2^32 - 1 becomes 2^31 - 1, without an error. The largest `u64` arrives as -1. A BigInt stops the component.
+# componentize-qjs 0.4.5: a `u32` from 2^31 on arrives in JavaScript as a negative number. If JavaScript returns 2^31 or
+# more, the host gets 2^31 - 1, without an error. The largest `u64` arrives as -1. A BigInt stops the component.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# mimalloc 3 (crate mimalloc 0.1.52): memory that a program freed before it became idle is never returned to the system,
-# although the purge delay is one second. Blocks of 100 bytes are not even returned while the program works again.
+# mimalloc 3 (crate mimalloc 0.1.52): memory that a program freed is not returned to the system while it is idle,
+# although the purge delay is one second. Blocks of 100 bytes are not even returned when the program works again.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 

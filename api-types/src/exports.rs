@@ -11,7 +11,8 @@ use crate::text_enum::text_enum;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ExportSource {
     /// Rows of a table, view, materialized view or foreign table of schema `public`. Without `filter`, `order` and
-    /// `select`, all rows and columns. Policies hide no rows of a table. A view applies the policies for its owner.
+    /// `select`, all rows and columns. Policies hide no rows of a table. A view without `security_invoker` applies the
+    /// policies for its owner.
     #[serde(rename_all = "camelCase")]
     Table {
         /// Id of the project.

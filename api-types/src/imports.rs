@@ -150,7 +150,7 @@ pub struct Import {
     /// Number of rows that were updated, or that a dry run would have updated. A row of the file that a later row
     /// replaces is counted, too.
     pub rows_updated: i64,
-    /// Number of rows that were skipped, because of an error or by a trigger.
+    /// Number of rows that were skipped, because of an error or by a trigger or rule.
     pub rows_skipped: i64,
     /// The first 100 errors, by line.
     pub errors: Vec<ImportError>,

@@ -47,7 +47,7 @@ text_enum!(Overlap {
     Allow => "allow",
 });
 
-/// The reaction to fire times that were missed because no scheduler was running.
+/// The reaction to missed fire times, for example because no scheduler was running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -18,7 +18,8 @@ pub(crate) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     deserializer.deserialize_option(OptionalNumber("a whole number of bytes from 0 to the bucket's maximum"))
 }
 
-/// Deserializes the number of objects per page. Values above 1000, which the server reduces, may be of any size.
+/// Deserializes the number of objects per page. Accepts values above 1000, up to the maximum of `i64`: the server
+/// reduces them.
 pub(crate) fn object_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     const EXPECTED: &str = "a whole number from 1 to 1000";
     let limit = deserializer.deserialize_option(OptionalNumber(EXPECTED))?;

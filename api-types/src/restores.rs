@@ -97,7 +97,7 @@ pub enum RestoreSource {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RestorePlan {
-    /// The tables with rows that the archive contains.
+    /// The tables in the archive, with their numbers of rows.
     pub tables: Vec<RestoreTable>,
     /// Size of the archive, in bytes.
     pub size_bytes: i64,

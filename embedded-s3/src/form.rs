@@ -26,7 +26,7 @@ use crate::store::{Spool, Store};
 const PLACEHOLDER: &str = "${filename}";
 /// Maximum number of bytes before the file of a form. `s3s` rejects a form with more.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
-/// Maximum number of fields before the file.
+/// Maximum number of fields, including the file.
 const MAX_FIELDS: usize = 100;
 /// Maximum length of a key in S3.
 const MAX_KEY_BYTES: usize = 1024;
@@ -106,7 +106,7 @@ struct FileBytes {
     is_complete: bool,
     spool: Spool,
     key_use: KeyUse,
-    /// Taken when `s3s` asks for the file.
+    /// Learns that the signature is valid when `s3s` asks for the file, and is then taken.
     connection: Option<Arc<Connection>>,
 }
 
@@ -185,7 +185,8 @@ struct Head {
     signature: Option<Signature>,
 }
 
-/// Parses the fields before the file. Returns `None` if the file has not begun, or if a field is malformed.
+/// Parses the fields before the file. Returns `None` if the file has not begun, if a field is malformed, or if there
+/// are more than [`MAX_FIELDS`].
 fn parse_head(form: &[u8], boundary: &str) -> Option<Head> {
     let delimiter = format!("--{boundary}");
     let mut head = Head::default();

@@ -1,4 +1,4 @@
-//! Checks on requests and corrections of responses that the `s3s` crate leaves to its users.
+//! Checks of requests, and corrections of requests and responses, that the `s3s` crate leaves to its users.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ const ALLOWED_UNSIGNED_HEADERS: [&str; 3] = ["x-amz-content-sha256", "x-amz-date
 
 const SIGNATURE_CODE: &str = "<Code>SignatureDoesNotMatch</Code>";
 const SIGNATURE_MESSAGE: &str =
-    "The signature does not match the request. Send exactly the method, path and headers of the signed URL.";
+    "The signature does not match the request. Sign it with the store's key, and send exactly what was signed.";
 
 const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 /// Maximum time for which a presigned URL can be valid, as in S3.
@@ -155,8 +155,8 @@ pub(crate) fn new_request_id() -> String {
     hex::encode_upper(bytes)
 }
 
-/// Adds the resource and the request id to an error document, and a message if `s3s` gives none. Returns `None` if
-/// `xml` is not an error document.
+/// Adds the resource and the request id to an error document. Also adds a message to the error for a signature that
+/// does not match, if `s3s` gives none. Returns `None` if `xml` is not an error document.
 fn complete_error(xml: &[u8], resource: &str, request_id: &str) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(xml).ok()?;
     let root = text.strip_prefix("<?xml").map_or(Some(text), |rest| rest.split_once("?>").map(|(_, root)| root))?;

@@ -158,7 +158,7 @@ async fn serve_connection(stream: TcpStream, admission: Admission, service: Cors
     }
 }
 
-/// Returns whether `accept` failed because there are too many connections.
+/// Returns whether `accept` failed because file descriptors or memory ran out, which closing a connection may free.
 fn is_exhausted(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOMEM))
 }
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refused_client_receives_the_response_after_its_request_began() {
+    async fn refused_client_that_sends_a_request_receives_the_response() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();

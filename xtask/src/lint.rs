@@ -55,7 +55,10 @@ fn check_advisories(name: &str, command: &mut Command) -> Result<()> {
         return Ok(());
     }
     eprint!("{text}");
-    bail!("`{name}` found advisories. Update the dependency, or add an exception with a reason to deny.toml.");
+    bail!(
+        "`{name}` failed. If it lists an advisory, update the dependency, or add an exception with a reason: for \
+         `cargo deny` to deny.toml, for `cargo audit` to .cargo/audit.toml."
+    );
 }
 
 fn log_skipped(name: &str, reason: &str) {

@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// Run only the host's integration tests, on this major version of Postgres.
     postgres: Option<u32>,
     /// Run only tests whose name contains this text. With `browser`, run only the test files whose name contains it.
-    /// Without `browser`, a filter excludes the dashboard's tests.
+    /// Without `browser`, a filter excludes the dashboard's tests. `languages` and `schemathesis` ignore the filter.
     filter: Option<String>,
 }
 

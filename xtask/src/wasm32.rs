@@ -169,7 +169,8 @@ fn ensure_compiler() -> Result<CompilerSource> {
         return Ok(CompilerSource::Debian);
     }
     bail!(
-        "The packages {} are installed, but the source of the standard library is missing.",
+        "The packages {} are installed, but they are older than Rust 1.95, or lack the source of the standard library. \
+         Install Rust with rustup, and add the target with `rustup target add {TARGET}`.",
         DEBIAN_PACKAGES.join(", ")
     );
 }

@@ -65,7 +65,8 @@ enum Rank {
     StrangerWaits,
     /// Serves a request whose signature has not been checked for a long time.
     UncheckedForLong,
-    /// Opened a moment ago. It may be a new connection of AtlasHub, whose request has not arrived yet.
+    /// Was opened or began a request a moment ago. It may be a new connection of AtlasHub, whose request has not
+    /// arrived yet.
     StrangerArrives,
     /// Waits for a request. Its client has the key.
     TrustedWaits,
@@ -73,7 +74,7 @@ enum Rank {
     Unchecked,
     /// Serves a request with a signature in its URL or form. The client has read nothing for a long time.
     UrlBlocked,
-    /// Serves one of the last requests with a signature in their URL or form, on a reserved connection.
+    /// Serves one of the newest requests with a signature in their URL or form, on a reserved connection.
     UrlOnReserved,
     /// Serves a request with a signature in its headers. The client has read nothing for a long time.
     HeadersBlocked,

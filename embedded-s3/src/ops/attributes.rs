@@ -148,7 +148,12 @@ fn checked_header(name: &str, value: Option<String>) -> S3Result<Option<String>>
         return Ok(None);
     };
     if value.len() > MAX_HEADER_BYTES || HeaderValue::try_from(value.as_str()).is_err() {
-        return Err(s3_error!(InvalidArgument, "The value of {} can't be sent as a header.", name));
+        return Err(s3_error!(
+            InvalidArgument,
+            "The value of {} can't be sent as a header, or is longer than {} bytes.",
+            name,
+            MAX_HEADER_BYTES
+        ));
     }
     Ok(Some(value))
 }

@@ -123,7 +123,7 @@ fn precondition_failed() -> S3Error {
     s3_error!(PreconditionFailed, "A precondition of the request does not hold.")
 }
 
-/// Returns a 304 response with the validators of the current object.
+/// Returns a 304 response with the validators and the `Cache-Control` of the current object.
 fn not_modified(object: &Object) -> S3Error {
     let mut headers = HeaderMap::new();
     if let Ok(etag) = to_etag(object.etag).to_http_header() {

@@ -44,7 +44,7 @@ pub(super) async fn delete_objects(
     for object in objects {
         let is_conditional = object.e_tag.is_some() || object.size.is_some() || object.last_modified_time.is_some();
         if is_conditional {
-            let error = s3_error!(NotImplemented, "Conditions are supported only when a single object is deleted.");
+            let error = s3_error!(NotImplemented, "DeleteObjects supports no conditions. Use DeleteObject.");
             errors.push(failure(object.key, &error));
         } else if let Err(error) = reject_version(object.version_id.as_deref()) {
             errors.push(failure(object.key, &error));

@@ -30,7 +30,7 @@ impl From<StoreError> for S3Error {
                 return s3_error!(InternalError, "The storage could not be read or written.");
             }
             StoreError::Interrupted => {
-                return s3_error!(InternalError, "The request was interrupted.");
+                return s3_error!(InternalError, "The request was interrupted. Send it again.");
             }
         };
         S3Error::with_message(code, error.to_string())

@@ -21,13 +21,13 @@ pub(crate) enum Algorithm {
     Sha256,
 }
 
-/// Data that the checksum of a multipart object covers.
+/// Data that the checksum of an object covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Coverage {
     /// The bytes of the object.
     #[serde(rename = "FULL_OBJECT")]
     FullObject,
-    /// The checksums of the parts.
+    /// The checksums of the parts of a multipart object.
     #[serde(rename = "COMPOSITE")]
     Composite,
 }
@@ -40,7 +40,7 @@ pub(crate) struct StoredChecksum {
     /// The checksum in base64, followed by `-` and the number of parts if it covers the checksums of parts.
     pub value: String,
     /// Checksums of the parts in order, of the same algorithm, in base64. Empty if there are no parts, and for objects
-    /// of earlier versions, which did not keep them.
+    /// that an earlier version of AtlasHub stored without them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<String>,
 }

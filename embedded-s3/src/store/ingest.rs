@@ -55,7 +55,9 @@ pub(crate) struct Ingested {
 pub(crate) enum IngestError {
     #[error("The body does not have the declared length of {expected} bytes.")]
     Length { expected: u64 },
-    #[error("The body is larger than 5 GiB. Use a multipart upload, or a URL that signs its length.")]
+    #[error(
+        "The body is larger than 5 GiB, or than 5 TiB if the URL signs its length. Send the object in smaller parts."
+    )]
     TooLarge,
     #[error("The body does not match the declared {0}.")]
     Digest(&'static str),

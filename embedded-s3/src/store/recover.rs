@@ -176,7 +176,7 @@ impl Recovery {
     }
 
     /// Reads the open uploads. Must run after the objects were read: an upload whose parts belong to an object was
-    /// completed, so its folder is removed.
+    /// completed, so its folder is removed. So is that of an upload whose bucket is gone.
     fn read_uploads(&self, buckets: &BTreeMap<String, Arc<Bucket>>) -> Result<HashMap<String, Arc<Upload>>, OpenError> {
         let mut uploads = HashMap::new();
         let used_by_objects = self.referenced.lock().clone();

@@ -154,7 +154,7 @@ async fn form_with_a_file_outside_the_size_range_returns_400() {
 }
 
 #[tokio::test]
-async fn form_that_violates_its_policy_is_rejected() {
+async fn rejected_forms_store_nothing() {
     let server = TestServer::start().await;
     let rejected = [
         (form("elsewhere/a", 60, &[PLAIN]), "other folder"),

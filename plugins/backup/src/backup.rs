@@ -54,7 +54,7 @@ pub(crate) enum Content {
 }
 
 /// Dumps a database, stores the dump with its manifest, and adds both to the catalogue. If a step fails, the stored
-/// objects are removed.
+/// files of the backup are removed. Copies of the project's objects stay, and the next backup uses them.
 ///
 /// A project's objects are copied after the dump: apps upload an object before they insert the row that refers to it,
 /// so the backup contains the objects of all its rows, unless they were deleted in the meantime.

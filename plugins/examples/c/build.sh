@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds page-check.wasm in the folder `build`. Needs Python 3. The variable ATLASHUB can contain the path of the
-# program `atlashub`.
+# program `atlashub`, and PLUGIN_TOOLS a folder for the compiler (default `build/tools`).
 set -eu
 cd "$(dirname "$0")"
 mkdir -p build

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds csv-summary.wasm in the folder `build`. Needs Python 3.10 or newer. The variable ATLASHUB can contain the
-# path of the program `atlashub`.
+# path of the program `atlashub`, and PLUGIN_TOOLS a folder for the tools (default `build/tools`).
 set -eu
 cd "$(dirname "$0")"
 mkdir -p build

@@ -56,7 +56,7 @@ fn get() -> String {
 struct Exchange {
     http_status: u16,
     duration_ms: u64,
-    /// Bytes received, at most 1 MiB.
+    /// Size of the body after it was decoded, in bytes: at most 1 MiB.
     body_bytes: usize,
     /// Whether the body is incomplete: it was longer than 1 MiB and was cut, or it could not be decoded.
     truncated: bool,

@@ -28,7 +28,7 @@ pub(crate) struct Exported {
     row_count: u64,
 }
 
-/// Runs the job `export`. If a step fails, nothing is stored.
+/// Runs the job `export`. If a step fails, the file is not stored, or is removed if possible.
 pub(crate) async fn export(_run: Run, params: ExportParams) -> Result<Exported> {
     let export = transfers::open_export(&params.export).await?;
     let key = export.file.object_key;

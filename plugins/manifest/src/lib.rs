@@ -42,7 +42,7 @@ pub struct Manifest {
     /// Capabilities that the plugin requests.
     #[serde(default)]
     pub capabilities: Vec<CapabilityRequest>,
-    /// Limits that the plugin requests for one run. The host's limits apply where they are lower.
+    /// Limits that the plugin requests for its runs. The host's limits apply where they are lower.
     #[serde(default)]
     pub limits: Limits,
 }
@@ -72,7 +72,7 @@ pub struct CapabilityRequest {
     pub scope: Scope,
 }
 
-/// Limits of one run.
+/// Limits of a plugin's runs. All but the last apply to each run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Limits {

@@ -8,8 +8,8 @@ use crate::{JOB_EXPORT, PackError, plain, wit};
 /// Prefix of the names of the custom sections in which bindings describe a module's interfaces.
 const COMPONENT_TYPE: &str = "component-type";
 
-/// Converts a core module to a component. If the file is already a component, only declares those of its functions
-/// asynchronous that are asynchronous in the interfaces.
+/// Converts a core module to a component. A file that is already a component stays as it is, except that functions that
+/// are asynchronous in the interfaces are declared so.
 ///
 /// A module whose compiler did not describe its interfaces receives the description of the world
 /// `atlashub:plugin/plugin`. Functions that the module does not call are not imported.

@@ -74,8 +74,8 @@ pub enum PackError {
     NoJob,
     /// The component calls interfaces that its manifest does not request.
     #[error(
-        "`{plugin}` uses {} without requesting it. Add it to `capabilities` in the manifest, with a reason for the \
-         owner and the scope that it needs. With the Rust SDK: `.capability(…)`.",
+        "`{plugin}` uses {} without requesting it. Add each capability to `capabilities` in the manifest, with a \
+         reason for the owner and the scope that it needs. With the Rust SDK: `.capability(…)`.",
         list(interfaces)
     )]
     NotRequested {

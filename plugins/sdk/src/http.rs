@@ -192,7 +192,7 @@ impl<'a> Request<'a> {
 pub struct StreamingResponse {
     /// HTTP status code.
     pub status: u16,
-    /// Header names and values in the order received.
+    /// Header names and values in the order received. A decoded body has no `content-encoding` and `content-length`.
     pub headers: Vec<(String, String)>,
     /// The body, decoded if it was compressed with gzip or deflate.
     pub body: ByteStream,
@@ -253,7 +253,7 @@ impl StreamingResponse {
 pub struct Response {
     /// HTTP status code.
     pub status: u16,
-    /// Header names and values in the order received.
+    /// Header names and values in the order received. A decoded body has no `content-encoding` and `content-length`.
     pub headers: Vec<(String, String)>,
     /// The body, at most its first 1 MiB.
     pub body: Vec<u8>,

@@ -100,7 +100,7 @@ impl Plugin {
         self
     }
 
-    /// Requests limits for one run. The host's limits apply where they are lower.
+    /// Requests limits for the plugin's runs. The host's limits apply where they are lower.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.manifest.set_limits(limits);

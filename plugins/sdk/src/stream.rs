@@ -39,8 +39,8 @@ impl ByteStream {
         self.read_into(&mut buffer).await.then_some(buffer)
     }
 
-    /// Replaces the content of `buffer` with the next bytes, at most its capacity. Returns false at the end of the
-    /// stream.
+    /// Replaces the content of `buffer` with the next bytes, at most its capacity, or 64 KiB if it has none. Returns
+    /// false at the end of the stream.
     pub async fn read_into(&mut self, buffer: &mut Vec<u8>) -> bool {
         buffer.clear();
         if buffer.capacity() == 0 {
@@ -49,7 +49,8 @@ impl ByteStream {
         self.reader.read_into(buffer).await
     }
 
-    /// Reads the rest of the stream into memory, at most `limit` bytes.
+    /// Reads the rest of the stream into memory, at most `limit` bytes. Await the [`Outcome`] afterwards, because the
+    /// stream may have been cut short.
     ///
     /// # Errors
     /// Returns `TooLarge` if the stream contains more than `limit` bytes.

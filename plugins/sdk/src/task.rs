@@ -42,8 +42,8 @@ pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F:
     join_up_to(usize::MAX, futures).await
 }
 
-/// Runs futures, at most `limit` of them at a time, until all have finished. Returns their outputs in the order of the
-/// futures.
+/// Runs futures, at most `limit` of them at a time, until all have finished. A limit of 0 counts as 1. Returns their
+/// outputs in the order of the futures.
 pub async fn join_up_to<F: Future>(limit: usize, futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut waiting = futures.into_iter().fuse();
     let mut running: Vec<(usize, Pin<Box<F>>)> = Vec::new();

@@ -83,7 +83,9 @@ pub(crate) fn read_secret(file: &Path, password: Password) -> Result<SecretKey> 
         return Ok(secret);
     }
     let password = match password {
-        Password::None => bail!("{} has a password. Remove --no-password.", file.display()),
+        Password::None => {
+            bail!("{} is not an unencrypted secret key. If it has a password, remove --no-password.", file.display())
+        }
         Password::Ask => None,
         Password::Given(password) => Some(password),
     };

@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
 }
 
-/// Arguments after the command: a name, and options with one value each.
+/// Arguments after the command: a name or file, and options, each with a value except `--no-password`.
 #[derive(Debug, Default)]
 struct Arguments {
     name: Option<String>,
@@ -114,7 +114,7 @@ impl Arguments {
     }
 
     fn take_name(&mut self) -> Result<String> {
-        self.name.take().with_context(|| format!("Name the plugin.\n\n{USAGE}"))
+        self.name.take().with_context(|| format!("Name the plugin or the file.\n\n{USAGE}"))
     }
 
     /// Removes an option and returns its value as an absolute path, resolved against the current folder.

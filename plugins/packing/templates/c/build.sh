@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds {name}.wasm in the folder `build`. Needs Python 3, which installs the compiler. The variable ATLASHUB can
-# contain the path of the program `atlashub`.
+# contain the path of the program `atlashub`, and PLUGIN_TOOLS a folder for the compiler (default `build/tools`).
 set -eu
 cd "$(dirname "$0")"
 mkdir -p build

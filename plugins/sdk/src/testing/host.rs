@@ -375,7 +375,8 @@ mod tests {
     #[test]
     fn unknown_parameters_and_jobs_are_rejected() {
         let host = TestHost::new(plugin());
-        assert_eq!(host.run("copy", json!({"from": "a", "typo": 1})).unwrap_err().code, ErrorCode::Invalid);
+        let unknown = json!({"from": "a", "to": "b", "typo": 1});
+        assert_eq!(host.run("copy", unknown).unwrap_err().code, ErrorCode::Invalid);
         assert_eq!(host.run("move", json!({})).unwrap_err().code, ErrorCode::NotFound);
     }
 
