@@ -72,7 +72,9 @@ pub(super) async fn update_own(
              ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, changed_at = pg_catalog.now()
          ), links AS (
              DELETE FROM auth.mailed_tokens t USING u
-             WHERE t.user_id = u.id AND t.purpose IN ('reset', 'change_email') AND $5::pg_catalog.text IS NOT NULL
+             WHERE t.user_id = u.id
+                 AND (t.purpose IN ('reset', 'change_email') AND $5::pg_catalog.text IS NOT NULL
+                     OR t.purpose = 'change_email' AND $7::pg_catalog.bool)
          ), ended AS (
              DELETE FROM auth.sessions s USING u
              WHERE s.user_id = u.id AND s.id <> $4::pg_catalog.uuid AND $5::pg_catalog.text IS NOT NULL
@@ -87,7 +89,8 @@ pub(super) async fn update_own(
     .bind(data.removed())
     .bind(session)
     .bind_option(password.map(|password| password.hash))
-    .bind_option(password.and_then(|password| password.current_hash));
+    .bind_option(password.and_then(|password| password.current_hash))
+    .bind(matches!(email_change, EmailChange::Cancel).to_string());
     let after_update = |row: &Row| -> ApiResult<Vec<Statement>> {
         let is_updated: bool = column(row, "is_updated")?;
         if !is_updated {
@@ -98,8 +101,8 @@ pub(super) async fn update_own(
             None => Vec::new(),
         };
         match email_change {
-            EmailChange::Keep => {}
-            EmailChange::Cancel => statements.push(cancelling_email_change(user)),
+            // The statement itself cancels.
+            EmailChange::Keep | EmailChange::Cancel => {}
             EmailChange::Request { email, token } => {
                 statements.push(cancelling_email_change(user));
                 statements.push(storing(token, user, Purpose::ChangeEmail, email));
@@ -108,7 +111,8 @@ pub(super) async fn update_own(
         Ok(statements)
     };
     let fetched = match (password, email_change) {
-        (None, EmailChange::Keep) => database.fetch(project, &statement).await,
+        // Follow-ups open a connection, and the number of these requests is not limited.
+        (None, EmailChange::Keep | EmailChange::Cancel) => database.fetch(project, &statement).await,
         _ => database.fetch_with_follow_ups(project, &statement, &after_update).await,
     };
     let rows = match fetched {
