@@ -124,9 +124,10 @@ pub(super) async fn run(
         committed_statements: progress.committed,
         duration_ms,
     };
-    let is_uncertain = failure
-        .as_ref()
-        .is_some_and(|(statement, error)| may_be_committed(*statement, error.code(), run.in_one_transaction));
+    let is_uncertain = !run.read_only
+        && failure
+            .as_ref()
+            .is_some_and(|(statement, error)| may_be_committed(*statement, error.code(), run.in_one_transaction));
     let lost = match (&failure, progress.committed) {
         (None, _) => "The statements were carried out. Only their results are lost.",
         (Some(_), 0) if is_uncertain => "The script failed, but its changes may have been committed.",
@@ -139,12 +140,11 @@ pub(super) async fn run(
 }
 
 /// Returns whether Postgres may have committed the changes of what failed: `statement`, or the commit if it is `None`.
-/// If the connection is lost, or the run ends before Postgres has responded, the outcome is unknown. Without a commit,
-/// a lost connection undoes the transaction of a script.
+/// If the connection is lost, or the run ends before Postgres has responded, the outcome of a commit is unknown. In one
+/// transaction, only the end of the script commits. Otherwise each statement commits its own changes.
 fn may_be_committed(statement: Option<u32>, code: Code, in_one_transaction: bool) -> bool {
     match code {
-        Code::Unavailable => statement.is_none() || !in_one_transaction,
-        Code::Timeout | Code::Cancelled => statement.is_none(),
+        Code::Unavailable | Code::Timeout | Code::Cancelled => statement.is_none() || !in_one_transaction,
         _ => false,
     }
 }
@@ -234,7 +234,11 @@ mod tests {
             (None, Code::Timeout, true, true),
             (None, Code::SqlError, true, false),
             (Some(0), Code::Unavailable, true, false),
+            (Some(0), Code::Timeout, true, false),
+            (Some(0), Code::Cancelled, true, false),
             (Some(0), Code::Unavailable, false, true),
+            (Some(0), Code::Timeout, false, true),
+            (Some(0), Code::Cancelled, false, true),
             (Some(0), Code::SqlError, false, false),
         ] {
             let actual = may_be_committed(statement, code, in_one_transaction);

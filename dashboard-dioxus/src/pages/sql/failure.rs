@@ -89,11 +89,11 @@ pub(super) fn script_failure(failure: &ScriptFailure, text: &str, base: usize, c
 }
 
 /// Returns whether Postgres may have committed the changes of what failed. If the connection is lost, or the run ends
-/// before Postgres has responded, the outcome of a commit is unknown.
+/// before Postgres has responded, the outcome of a commit is unknown. In one transaction, only the end of the script
+/// commits. Otherwise each statement commits its own changes.
 pub(super) fn may_be_committed(failure: &ScriptFailure, in_one_transaction: bool) -> bool {
     match failure.code.as_str() {
-        "unavailable" => failure.statement.is_none() || !in_one_transaction,
-        "timeout" | "cancelled" => failure.statement.is_none(),
+        "unavailable" | "timeout" | "cancelled" => failure.statement.is_none() || !in_one_transaction,
         _ => false,
     }
 }
@@ -123,7 +123,11 @@ mod tests {
             (None, "timeout", true, true),
             (None, "sql_error", true, false),
             (Some(0), "unavailable", true, false),
+            (Some(0), "timeout", true, false),
+            (Some(0), "cancelled", true, false),
             (Some(0), "unavailable", false, true),
+            (Some(0), "timeout", false, true),
+            (Some(0), "cancelled", false, true),
             (Some(0), "sql_error", false, false),
         ] {
             let failure =

@@ -274,8 +274,11 @@ async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
         .failure
         .as_ref()
         .map(|failure| script_failure(failure, &plan.text, plan.range.start, response.results.len()));
-    let is_uncertain =
-        response.failure.as_ref().is_some_and(|failure| may_be_committed(failure, request.transaction != Some(false)));
+    let is_uncertain = !request.read_only
+        && response
+            .failure
+            .as_ref()
+            .is_some_and(|failure| may_be_committed(failure, request.transaction != Some(false)));
     let note = failure.as_ref().map(|_| match response.committed_statements {
         0 if is_uncertain => "Changes may have been committed.".to_owned(),
         _ if !response.committed => "Nothing was changed.".to_owned(),
