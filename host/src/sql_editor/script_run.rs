@@ -132,6 +132,10 @@ pub(super) async fn run(
         (None, _) => "The statements were carried out. Only their results are lost.",
         (Some(_), 0) if is_uncertain => "The script failed, but its changes may have been committed.",
         (Some(_), 0) => "The script failed. Nothing was changed.",
+        (Some(_), _) if is_uncertain => {
+            "The script failed. The statements before the failure were committed. The statement that failed may have \
+             been committed too."
+        }
         (Some(_), _) => "The script failed. The statements before the failure were committed.",
     };
     let results = std::mem::take(&mut progress.results);

@@ -100,13 +100,18 @@ fn report(end: ScriptEnd, total: u64, output: &dyn RunOutput) -> Result<RunRepor
 
 /// Describes the changes that a failed script leaves behind.
 fn kept_changes(end: &ScriptEnd) -> String {
-    match end.committed_statements {
+    let committed = match end.committed_statements {
         0 if end.is_uncertain => {
-            "Changes of the script may have been committed. Check them before you run it again.".to_owned()
+            return "Changes of the script may have been committed. Check them before you run it again.".to_owned();
         }
-        0 => "Nothing was changed.".to_owned(),
+        0 => return "Nothing was changed.".to_owned(),
         1 => "The first statement was committed.".to_owned(),
         count => format!("The first {count} statements were committed."),
+    };
+    if end.is_uncertain {
+        format!("{committed} Statement {} may have been committed too.", end.committed_statements + 1)
+    } else {
+        committed
     }
 }
 
@@ -115,13 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_script_with_an_unknown_outcome_does_not_claim_that_nothing_was_changed() {
+    fn failed_script_with_an_unknown_outcome_says_which_changes_may_have_been_committed() {
         let kept = |committed_statements: usize, is_uncertain: bool| {
             kept_changes(&ScriptEnd { committed_statements, row_count: 0, failure: None, is_uncertain })
         };
         assert_eq!(kept(0, false), "Nothing was changed.");
         assert!(kept(0, true).starts_with("Changes of the script may have been committed."));
-        assert_eq!(kept(2, true), "The first 2 statements were committed.");
+        assert_eq!(kept(2, false), "The first 2 statements were committed.");
+        assert_eq!(kept(2, true), "The first 2 statements were committed. Statement 3 may have been committed too.");
     }
 
     #[test]

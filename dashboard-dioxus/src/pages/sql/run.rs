@@ -279,13 +279,8 @@ async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
             .failure
             .as_ref()
             .is_some_and(|failure| may_be_committed(failure, request.transaction != Some(false)));
-    let note = failure.as_ref().map(|_| match response.committed_statements {
-        0 if is_uncertain => "Changes may have been committed.".to_owned(),
-        _ if !response.committed => "Nothing was changed.".to_owned(),
-        0 => "Nothing was changed.".to_owned(),
-        1 => "Statement 1 was committed.".to_owned(),
-        count => format!("Statements 1–{count} were committed."),
-    });
+    let committed_statements = if response.committed { u64::from(response.committed_statements) } else { 0 };
+    let note = failure.as_ref().map(|_| kept_changes(committed_statements, is_uncertain));
     let changes_names = response.results.iter().any(|result| changes_names(&result.command));
     let committed = response.committed;
     let done =
@@ -315,7 +310,41 @@ async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
     }
 }
 
+/// Describes the changes that a failed script leaves behind. `is_uncertain` is whether the changes of what failed may
+/// have been committed.
+fn kept_changes(committed_statements: u64, is_uncertain: bool) -> String {
+    let committed = match committed_statements {
+        0 if is_uncertain => return "Changes may have been committed.".to_owned(),
+        0 => return "Nothing was changed.".to_owned(),
+        1 => "Statement 1 was committed.".to_owned(),
+        count => format!("Statements 1–{count} were committed."),
+    };
+    if is_uncertain {
+        format!("{committed} Statement {} may have been committed too.", committed_statements + 1)
+    } else {
+        committed
+    }
+}
+
 /// Returns whether a command may have changed names in the schema.
 fn changes_names(command: &str) -> bool {
     ["CREATE", "ALTER", "DROP", "COMMENT", "IMPORT", "SELECT INTO"].iter().any(|verb| command.starts_with(verb))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_script_with_an_unknown_outcome_says_which_statement_may_have_been_committed() {
+        for (committed, is_uncertain, expected) in [
+            (0, false, "Nothing was changed."),
+            (0, true, "Changes may have been committed."),
+            (1, false, "Statement 1 was committed."),
+            (2, false, "Statements 1–2 were committed."),
+            (2, true, "Statements 1–2 were committed. Statement 3 may have been committed too."),
+        ] {
+            assert_eq!(kept_changes(committed, is_uncertain), expected, "{committed} {is_uncertain}");
+        }
+    }
 }
