@@ -242,6 +242,35 @@ async fn new_password_cancels_a_change_of_the_address_in_its_own_transaction() {
 }
 
 #[tokio::test]
+async fn requests_that_cancel_a_change_of_the_address_share_connections() {
+    const REQUESTS: i64 = 40;
+    let (_app, project) = super::start("Shared connections").await;
+    let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
+    let record_connections = "
+        CREATE TABLE public.deletions (connection int NOT NULL);
+        CREATE FUNCTION public.record_connection() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+        BEGIN
+            INSERT INTO public.deletions VALUES (pg_backend_pid());
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER record_connection BEFORE DELETE ON auth.mailed_tokens
+        FOR EACH STATEMENT EXECUTE FUNCTION public.record_connection()";
+    super::execute(&project, record_connections).await;
+    let changes = "SELECT count(*) FROM auth.mailed_tokens WHERE purpose = 'change_email'";
+    let request_change = "
+        INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
+        SELECT 'new', id, 'change_email', 'eve@example.com', now() + interval '1 hour' FROM auth.users";
+    for _ in 0..REQUESTS {
+        super::execute(&project, request_change).await;
+        let (status, body) = client.patch("/v1/auth/me", json!({ "email": "ada@example.com" })).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!(query::<i64>(&project, changes).await, 0);
+    }
+    let connections: i64 = query(&project, "SELECT count(DISTINCT connection) FROM public.deletions").await;
+    assert!((1..REQUESTS).contains(&connections), "{connections} connections");
+}
+
+#[tokio::test]
 async fn change_of_the_address_that_fails_changes_nothing_else() {
     let (_app, project, _mails) = start("Failed address").await;
     let client = signed_in(&project, &sign_up(&project, "ada@example.com").await);
