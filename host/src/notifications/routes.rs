@@ -96,8 +96,7 @@ pub(crate) async fn update_channel(
     let new_sealed = if is_empty(&request.settings) {
         None
     } else {
-        let form = settings::merge(request.settings, stored_settings(&state, &row));
-        let (_, complete) = settings::check(row.kind, form, &state.egress)?;
+        let complete = merge_with_stored(&state, &row, request.settings)?;
         Some(settings::seal(&state.sealer, row.id, &complete).map_err(ApiError::internal)?)
     };
     let sealed = new_sealed.as_deref().map(|new| (row.sealed.as_slice(), new));
@@ -164,7 +163,7 @@ pub(crate) async fn test_settings(
         Some(id) => Some(find(&state, id).await?),
         None => None,
     };
-    let previous = match &stored {
+    let complete = match &stored {
         Some(row) if row.kind != request.kind => {
             return Err(ApiError::invalid(format!(
                 "The channel `{}` is not of the kind `{}`.",
@@ -172,11 +171,12 @@ pub(crate) async fn test_settings(
             ))
             .with_hint("Omit `channelId` to test settings of another kind."));
         }
-        Some(row) => stored_settings(&state, row),
-        None => ChannelSettings::default(),
+        Some(row) => merge_with_stored(&state, row, request.settings)?,
+        None => {
+            let form = settings::merge(request.settings, ChannelSettings::default());
+            settings::check(request.kind, form, &state.egress)?.1
+        }
     };
-    let form = settings::merge(request.settings, previous);
-    let (_, complete) = settings::check(request.kind, form, &state.egress)?;
     let name = match &request.name {
         Some(name) if !name.trim().is_empty() => check_name(name)?,
         _ => stored.as_ref().map_or("without a name", |row| row.name.as_str()),
@@ -232,10 +232,28 @@ async fn find(state: &NotificationState, id: &str) -> ApiResult<ChannelRow> {
     queries::get_channel(&state.platform, parse_id(id)?).await?.ok_or_else(|| ApiError::not_found("channel"))
 }
 
-/// Returns the stored settings of a channel. Returns empty settings if they can't be opened, so that a request that
-/// contains all settings replaces them.
-fn stored_settings(state: &NotificationState, row: &ChannelRow) -> ChannelSettings {
-    settings::open(&state.sealer, row.id, &row.sealed).unwrap_or_default()
+/// Merges changed settings into the stored ones of a channel, and validates them. If the stored ones can't be opened,
+/// the changed ones must be complete, because there is nothing to keep.
+fn merge_with_stored(
+    state: &NotificationState,
+    row: &ChannelRow,
+    changed: ChannelSettings,
+) -> ApiResult<ChannelSettings> {
+    if let Ok(stored) = settings::open(&state.sealer, row.id, &row.sealed) {
+        let form = settings::merge(changed, stored);
+        return Ok(settings::check(row.kind, form, &state.egress)?.1);
+    }
+    let checked = settings::without_previous(row.kind, changed)
+        .and_then(|form| settings::check(row.kind, form, &state.egress))
+        .map_err(with_unreadable_hint)?;
+    Ok(checked.1)
+}
+
+/// Adds to an error's hint that the stored settings can't be opened.
+fn with_unreadable_hint(error: ApiError) -> ApiError {
+    let unreadable = delivery::UNREADABLE_SETTINGS;
+    let hint = error.hint().map_or_else(|| unreadable.to_owned(), |hint| format!("{unreadable} {hint}"));
+    error.with_hint(hint)
 }
 
 fn parse_id(id: &str) -> ApiResult<Uuid> {

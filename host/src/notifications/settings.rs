@@ -100,6 +100,34 @@ pub(super) fn merge(changed: ChannelSettings, previous: ChannelSettings) -> Chan
     merged
 }
 
+/// Returns settings that replace previous ones that can't be opened. Like [`merge`], but nothing can be kept.
+///
+/// # Errors
+/// Returns 400 for a secret in the form in which responses contain it, and for an e-mail channel without a decision on
+/// the user name and the password.
+pub(super) fn without_previous(kind: ChannelKind, settings: ChannelSettings) -> ApiResult<ChannelSettings> {
+    let is_hidden = |text: &Option<String>| text.as_deref() == Some(HIDDEN);
+    if is_hidden(&settings.secret) {
+        return Err(missing("secret"));
+    }
+    if is_hidden(&settings.password) {
+        return Err(missing("password"));
+    }
+    if settings.url.as_deref().is_some_and(|url| url == origin_of(url)) {
+        return Err(ApiError::invalid("`url` has no path, as in responses, which omit it.")
+            .with_hint("If the receiver's URL has no path, end it with `/`."));
+    }
+    let is_empty = |text: &Option<String>| text.as_deref() == Some("");
+    // An empty one removes both.
+    if kind == ChannelKind::Email && !is_empty(&settings.username) && !is_empty(&settings.password) {
+        let named = [("username", &settings.username), ("password", &settings.password)];
+        if let Some((name, _)) = named.into_iter().find(|(_, text)| text.is_none()) {
+            return Err(missing(name).with_hint("If the server needs no authentication, send an empty string."));
+        }
+    }
+    Ok(merge(settings, ChannelSettings::default()))
+}
+
 /// Validates settings. Returns them in typed form, and as they are stored, with defaults filled in.
 ///
 /// # Errors
@@ -150,8 +178,12 @@ fn reject_other_kinds(kind: ChannelKind, settings: &ChannelSettings) -> ApiResul
 fn required<'a>(value: Option<&'a str>, name: &str) -> ApiResult<&'a str> {
     match value.map(str::trim) {
         Some(text) if !text.is_empty() => Ok(text),
-        _ => Err(ApiError::invalid(format!("`{name}` is missing."))),
+        _ => Err(missing(name)),
     }
+}
+
+fn missing(name: &str) -> ApiError {
+    ApiError::invalid(format!("`{name}` is missing."))
 }
 
 fn web_url(settings: &ChannelSettings, egress: &Egress) -> ApiResult<Secret> {

@@ -181,12 +181,16 @@ pub(super) fn settings_of(
 /// has changed in the meantime. Secrets are kept: they are absent unless they were typed.
 pub(super) fn changed_settings(settings: ChannelSettings, stored: &ChannelSettings) -> ChannelSettings {
     let has_new_tls = settings.tls != stored.tls;
+    // The server requires a user name, even an empty one, if it can't open the stored settings.
+    let is_unreadable = *stored == ChannelSettings::default();
     ChannelSettings {
         host: settings.host.filter(|host| stored.host.as_ref() != Some(host)),
         // With another encryption, the server would replace the default port that the form shows.
         port: settings.port.filter(|port| has_new_tls || stored.port != Some(*port)),
         tls: settings.tls.filter(|_| has_new_tls),
-        username: settings.username.filter(|name| stored.username.as_deref().unwrap_or_default() != name),
+        username: settings
+            .username
+            .filter(|name| is_unreadable || stored.username.as_deref().unwrap_or_default() != name),
         from: settings.from.filter(|from| stored.from.as_ref() != Some(from)),
         to: settings.to.filter(|to| stored.to.as_ref() != Some(to)),
         ..settings
@@ -367,6 +371,13 @@ mod tests {
             ..ChannelSettings::default()
         };
         assert_eq!(changed(&values), Ok(expected));
+    }
+
+    #[test]
+    fn empty_user_name_is_sent_if_the_server_can_not_open_the_stored_settings() {
+        let unreadable = ChannelSettings::default();
+        let settings = ChannelSettings { username: Some(String::new()), ..ChannelSettings::default() };
+        assert_eq!(changed_settings(settings.clone(), &unreadable), settings);
     }
 
     #[test]

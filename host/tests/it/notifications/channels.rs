@@ -10,9 +10,9 @@ use crate::{
     support::{MailServer, TestApp, WebResponse, WebServer, eventually},
 };
 
-const SECRET: &str = "a-secret-of-the-test";
+pub(super) const SECRET: &str = "a-secret-of-the-test";
 
-fn webhook(url: &str) -> Value {
+pub(super) fn webhook(url: &str) -> Value {
     let events = ["runFailed", "diskLow", "runFailed"];
     json!({ "name": "Hook", "kind": "webhook", "events": events, "url": url, "secret": SECRET })
 }
@@ -326,26 +326,6 @@ async fn channels_are_resealed_with_a_new_master_key() {
     let late = shown(&old).await;
     assert_eq!(late.get("url"), None);
     assert!(late["lastError"].as_str().unwrap().contains("master key"), "{late}");
-}
-
-#[tokio::test]
-async fn channel_with_unreadable_settings_can_be_repaired() {
-    let app = app_for("").await;
-    let channel = create_channel(&app, webhook("https://lost.example/hook")).await;
-    sqlx::query("UPDATE notification_channels SET sealed = '\\x00'").execute(app.app.platform()).await.unwrap();
-    let path = format!("/admin/v1/notifications/{}", channel["id"].as_str().unwrap());
-    let (_, shown) = app.admin().get(&path).await;
-    assert!(shown["lastError"].as_str().unwrap().contains("master key"), "{shown}");
-
-    // Nothing is left of the old settings, so a change must contain all of them.
-    let (status, error) = app.admin().patch(&path, json!({ "url": "https://new.example/hook" })).await;
-    assert_eq!((status, &error["error"]["message"]), (StatusCode::BAD_REQUEST, &json!("`secret` is missing.")));
-    let change = json!({ "url": "https://new.example/hook", "secret": SECRET });
-    let (status, mended) = app.admin().patch(&path, change).await;
-    assert_eq!(
-        (status, &mended["url"], &mended["lastError"]),
-        (StatusCode::OK, &json!("https://new.example"), &Value::Null)
-    );
 }
 
 #[tokio::test]

@@ -5,4 +5,5 @@ pub mod delivery;
 pub mod history;
 pub mod recipients;
 pub mod retries;
+pub mod unreadable;
 pub mod unsaved;
