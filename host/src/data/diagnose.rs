@@ -14,7 +14,7 @@ use crate::{
 use super::{
     errors,
     execute::Executor,
-    plan::{CellValue, ColumnRef, GroupRows, InsertGroup, InsertPlan, UpdatePlan, rows_json},
+    plan::{CellValue, ColumnRef, GroupRows, InsertGroup, InsertPlan, UpdatePlan, column_json, rows_json},
     project_errors::is_raised,
     render::{MAX_AFFECTED_MARKER, RETURNED_BYTES_MARKER, render_value_check},
     request::{InsertRequest, Row, UpdateRequest},
@@ -42,7 +42,13 @@ pub(super) async fn invalid_insert_value(
         if columns.is_empty() {
             continue;
         }
-        let rows = rows_json(columns, positions.iter().map(|position| &request.rows[*position])).ok()?;
+        let sent = positions.iter().map(|position| &request.rows[*position]);
+        let rows = match columns.as_slice() {
+            // There may be a check for each column, so it does not send whole rows.
+            [column] => column_json(*column, sent),
+            _ => rows_json(columns, sent),
+        };
+        let rows = rows.ok()?;
         if let Some(found) = invalid_column(executor, columns, &rows).await {
             return Some(found);
         }

@@ -260,6 +260,21 @@ pub fn rows_json<'r, 'b: 'r>(
     Ok(json.into())
 }
 
+/// Like [`rows_json`], for one column. Omits all other members of the rows.
+///
+/// # Errors
+/// Fails like [`rows_json`].
+pub fn column_json<'r, 'b: 'r>(column: ColumnRef<'_>, rows: impl Iterator<Item = &'r Row<'b>>) -> ApiResult<Arc<str>> {
+    let mut json = String::new();
+    for row in rows {
+        json.push(if json.is_empty() { '[' } else { ',' });
+        let cells = row.cells.iter().filter(|(key, _)| *key == column.column.name).cloned().collect();
+        json.push_str(&converted_row(&[column], &Row { json: "", cells })?);
+    }
+    json.push_str(if json.is_empty() { "[]" } else { "]" });
+    Ok(json.into())
+}
+
 fn converted_row(columns: &[ColumnRef<'_>], row: &Row<'_>) -> ApiResult<String> {
     let column = |key: &str| columns.iter().find(|column| column.column.name == key);
     json_input::convert_members(row, |key| column(key).map(|column| &column.column.json_input)).map_err(|reason| {

@@ -28,7 +28,7 @@ pub use change::{plan_delete, plan_update};
 pub use changes::{RowChangePlan, plan_row_change};
 pub use export::plan_export;
 pub use ident::{QuotedIdent, TableRef};
-pub use insert::{plan_insert, rows_json};
+pub use insert::{column_json, plan_insert, rows_json};
 pub use model::{
     Cast, CellPlan, CellValue, ChangePlan, ColumnRef, Conflict, CutForm, DeletePlan, EmbedPlan, EmbedShape, ExportPlan,
     GroupRows, InsertGroup, InsertPlan, IsValue, JoinColumns, Keyset, ListPlan, OrderTerm, Output, Predicate, ReadPlan,
