@@ -202,8 +202,8 @@ fn map_postgres_error(error: &PostgresError, context: &StatementContext<'_>) -> 
         }),
         _ if code.starts_with("54") => ApiError::new(Code::Unprocessable, "The request exceeds a limit of Postgres.")
             .with_hint("Use fewer filters, columns or rows."),
-        // The table or a column changed after the request was planned and, if it was planned again with a newer schema,
-        // after that too.
+        // The table or a column changed after the request was planned. If the request was planned again with a newer
+        // schema, it changed once more after that.
         "42P01" | "42703" | "42704" | "3F000" => {
             ApiError::new(Code::Conflict, format!("The definition of `{table}` changed while the request ran."))
                 .with_hint("Send the request again.")

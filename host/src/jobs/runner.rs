@@ -104,7 +104,7 @@ fn problem_text((pointer, problem): &(String, String)) -> String {
     if pointer.is_empty() { problem.to_owned() } else { format!("{pointer}: {problem}") }
 }
 
-/// One attempt of a run.
+/// One run, as the runner receives it. Each retry is a run of its own, with the next `attempt`.
 #[derive(Debug, Clone)]
 pub struct RunCall {
     pub run_id: Uuid,
@@ -132,7 +132,7 @@ pub trait RunOutput: Send + Sync + 'static {
     /// Adds a line to the log. `fields` is a JSON object, or null.
     fn log(&self, level: LineLevel, message: &str, fields: serde_json::Value);
 
-    /// Records in the log that the runner dropped the lines that would follow. `reason` completes the sentence "…,
+    /// Records at the end of the log that the runner dropped `count` further lines. `reason` completes the sentence "…,
     /// because".
     fn lines_dropped(&self, count: u64, reason: &str);
 

@@ -85,7 +85,8 @@ fn depth(json: &str) -> usize {
     deepest
 }
 
-/// Returns the sign, the digits without leading and trailing zeros, and the position of the decimal point.
+/// Returns the sign, the digits without leading and trailing zeros, and the position of the decimal point relative to
+/// the first significant digit.
 fn significant_digits(text: &str) -> Option<(bool, String, i32)> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -25,7 +25,7 @@ pub(super) struct RightCode {
     pub step: i64,
 }
 
-/// Checks a code of the authenticator app, and charges the user for an attempt. The factor may not be active yet; see
+/// Checks a code of the authenticator app, and counts an attempt of the user. The factor may not be active yet; see
 /// [`ChargedFactor::is_confirmed`].
 ///
 /// # Errors

@@ -84,7 +84,7 @@ fn write_predicate<'p>(sql: &mut SqlWriter<'p>, alias: Alias, predicate: &Predic
     }
 }
 
-/// Writes the condition that a column still has a value.
+/// Writes the condition that a column still has the given value.
 fn write_unchanged<'p>(sql: &mut SqlWriter<'p>, alias: Alias, column: ColumnRef<'p>, value: &CellValue) {
     if *value == CellValue::Null && matches!(column.column.class, TypeClass::Json | TypeClass::Jsonb) {
         // In the JSON of a row, the SQL value NULL and the JSON value `null` look the same.

@@ -81,7 +81,7 @@ impl DumpPrograms {
 }
 
 impl DumpProgram {
-    /// Returns the path of the `pg_restore` in the same folder, which has the same version.
+    /// Returns the path of the `pg_restore` in the same folder, which has the same major version.
     pub(in crate::db) fn restore_program(&self) -> PathBuf {
         self.path.with_file_name("pg_restore")
     }

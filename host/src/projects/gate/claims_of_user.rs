@@ -1,4 +1,5 @@
-//! The claims of a user without an access token, which the slice `auth` makes.
+//! The interface through which handlers get the claims of a user who sent no access token. The slice `auth` implements
+//! it.
 
 use std::sync::Arc;
 

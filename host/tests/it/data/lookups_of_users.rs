@@ -44,7 +44,7 @@ async fn lookups_of_different_users_share_transactions_and_see_only_the_rows_of_
     see_only_their_own_rows(&["ada@example.com", "bob@example.com", "eve@example.com", "joe@example.com"]).await;
 }
 
-/// Reads notes of everyone as each of the users, until something shared is seen.
+/// As each user, reads notes of all users, until some of the lookups were sent together.
 async fn see_only_their_own_rows(addresses: &[&str]) {
     let (_app, project, users) = start(addresses).await;
     let mut connection = project.connect().await;

@@ -64,7 +64,7 @@ async fn states(app: &TestApp, project: &TestProject) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn url_replaces_only_the_bytes_that_it_stored_itself_before_they_are_moved() {
+async fn upload_url_replaces_its_own_upload_only_until_it_is_moved() {
     let app = TestApp::start().await;
     let project = open_project(&app, "again").await;
     let client = project.publishable();
@@ -149,7 +149,7 @@ async fn upload_without_secret_key_is_visible_at_the_next_access() {
     assert_eq!(by, ["publishable"]);
 }
 
-/// Covers more uploads than are moved at once before a list.
+/// Uploads 260 objects: more than the 200 of one page that is moved before a bucket is listed.
 #[tokio::test]
 async fn list_contains_every_upload_that_has_arrived() {
     let app = TestApp::start().await;
@@ -283,7 +283,7 @@ async fn staged_object_above_max_size_is_removed_and_can_be_sent_again() {
 /// The owner's object is larger than its URL allows, so it is removed at the next access. The staged upload must not be
 /// discarded because of that object.
 #[tokio::test]
-async fn staged_upload_takes_the_path_of_an_oversize_object_and_does_not_raise_its_limit() {
+async fn staged_upload_replaces_an_oversize_object_whose_url_keeps_its_max_size() {
     let app = TestApp::start().await;
     let project = open_project(&app, "in the way").await;
     let publishable = project.publishable();
