@@ -214,7 +214,8 @@ impl Redactor {
         found
     }
 
-    /// Redacts truncated bytes, which can end with the beginning of a secret.
+    /// Redacts truncated bytes, which can end with the beginning of a secret. The search for this beginning takes
+    /// time up to the square of the secret's length, if the secret repeats its first byte.
     pub fn truncated_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let found = self.bytes(bytes);
         let forms = self.long.iter().map(|form| form.as_slice());
