@@ -5,7 +5,7 @@
 //! its request is in progress, has `aria-disabled` instead, and this module ignores clicks on it.
 
 use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
-use web_sys::{Event, MutationObserver, MutationObserverInit};
+use web_sys::{Event, KeyboardEvent, MutationObserver, MutationObserverInit};
 
 use crate::dom;
 
@@ -20,6 +20,23 @@ pub fn refuse_disabled() {
         }
     });
     let _ = document.add_event_listener_with_callback_and_bool("click", listener.as_ref().unchecked_ref(), true);
+    // The listener lives as long as the page.
+    listener.forget();
+}
+
+/// Ignores the repetitions of Enter while the key is held on a button or in a field. Otherwise the first one after the
+/// end of an action would start the action again. Call this once.
+pub fn refuse_repeated_enter() {
+    let Some(document) = dom::document() else { return };
+    let listener = Closure::<dyn FnMut(Event)>::new(|event: Event| {
+        // Browsers that fill in a form also send events without a key.
+        let is_repeated =
+            event.dyn_ref::<KeyboardEvent>().is_some_and(|event| event.repeat() && event.key() == "Enter");
+        if is_repeated && dom::closest(&event, "button, input").is_some() {
+            event.prevent_default();
+        }
+    });
+    let _ = document.add_event_listener_with_callback_and_bool("keydown", listener.as_ref().unchecked_ref(), true);
     // The listener lives as long as the page.
     listener.forget();
 }

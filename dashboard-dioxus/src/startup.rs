@@ -24,6 +24,7 @@ pub fn start() {
     address::note_first();
     lazy::watch_links();
     focus::refuse_disabled();
+    focus::refuse_repeated_enter();
     LaunchBuilder::web().with_context_provider(|| Box::new(quiet_document())).launch(App);
 }
 

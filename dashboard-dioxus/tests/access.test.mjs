@@ -237,6 +237,23 @@ test("a template fills the form of a policy", async (t) => {
   await shown(page.getByText("Signed-in users: read, rows limited by 1 policy."));
 });
 
+test("template for owners says that the table has no column for them", async (t) => {
+  const project = await createProject("access", [
+    "create table owned (id int primary key, owner_id uuid)", "create table plain (id int primary key)",
+  ]);
+  const page = await openAccess(t, project, "plain");
+  const dialog = page.getByRole("dialog", { name: "New policy" });
+  await button(page, "New policy").click();
+  const note = dialog.getByText(/^The table has no uuid column for the id of the row's owner\./);
+  await shown(note);
+  const template = dialog.getByRole("combobox", { name: "Template" });
+  assert.equal(await template.getAttribute("aria-describedby"), await note.getAttribute("id"));
+  await page.goto(accessOf(project, "owned"));
+  await button(page, "New policy").click();
+  await shown(template);
+  assert.equal(await note.count(), 0);
+});
+
 test("a policy without a role names the error at the roles", async (t) => {
   const project = await createProject("access", ["create table books (id int primary key)"]);
   const page = await openAccess(t, project, "books");

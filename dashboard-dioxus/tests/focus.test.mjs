@@ -18,7 +18,8 @@ async function hold(page, addresses) {
   return requests;
 }
 
-test("button keeps the focus while its request is in progress, and does nothing if it is pressed again", async (t) => {
+// Opens the form of a channel that can be tested, focuses its button and keeps the requests of tests.
+async function openTest(t) {
   const page = await openPage(t);
   const requests = await hold(page, "**/admin/v1/notifications/test");
   await page.goto(`${url}/notifications?channel=new`);
@@ -28,8 +29,14 @@ test("button keeps the focus while its request is in progress, and does nothing 
   await form.getByLabel("Secret").fill("a-secret-of-the-tests");
   const send = form.getByRole("button", { name: "Send test" });
   await send.focus();
+  return { page, requests, form, send };
+}
+
+test("button keeps the focus while its request is in progress, and does nothing if it is pressed again", async (t) => {
+  const { page, requests, form, send } = await openTest(t);
   await page.keyboard.press("Enter");
   await eventually(() => send.isDisabled(), "the disabled button");
+  await eventually(() => requests.length === 1, "the request");
   await page.keyboard.press("Enter");
   await page.keyboard.press("Space");
   assert.ok(await hasFocus(send));
@@ -38,6 +45,29 @@ test("button keeps the focus while its request is in progress, and does nothing 
   await eventually(() => send.isEnabled(), "the enabled button");
   assert.ok(await hasFocus(send));
   assert.equal(requests.length, 1);
+});
+
+test("button whose request has failed does not send it again while Enter is held", async (t) => {
+  const { page, requests, form, send } = await openTest(t);
+  await page.keyboard.down("Enter");
+  await eventually(() => requests.length === 1, "the request");
+  await requests[0].fulfill(refusal(500, "The test has failed."));
+  await shown(form.getByRole("alert").getByText("The test has failed."));
+  await eventually(() => send.isEnabled(), "the enabled button");
+  const clicks = await send.evaluateHandle((button) => {
+    const clicks = [];
+    button.addEventListener("click", () => clicks.push("click"));
+    return clicks;
+  });
+  // The key is still down, so the browser reports a repetition.
+  await page.keyboard.down("Enter");
+  await page.keyboard.up("Enter");
+  assert.deepEqual(await clicks.jsonValue(), []);
+  await page.keyboard.press("Enter");
+  await eventually(() => requests.length > 1, "the request of the next press");
+  await requests[1].fulfill(refusal(500, "The next test has failed."));
+  await shown(form.getByRole("alert").getByText("The next test has failed."));
+  assert.equal(requests.length, 2);
 });
 
 test("Enter in a field does not submit the form again while its request is in progress", async (t) => {
@@ -51,6 +81,7 @@ test("Enter in a field does not submit the form again while its request is in pr
   await page.keyboard.press("Enter");
   const create = dialog.getByRole("button", { name: "Create key" });
   await eventually(() => create.isDisabled(), "the disabled button");
+  await eventually(() => requests.length === 1, "the request");
   await page.keyboard.press("Enter");
   await page.keyboard.press("Control+Enter");
   await requests[0].fulfill(refusal(500, "The key was not created."));

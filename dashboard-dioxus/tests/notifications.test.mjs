@@ -68,7 +68,10 @@ test("channel is tested before it is saved, and its URL is not shown again", asy
   await saved.getByRole("textbox", { name: "Name" }).fill(`renamed ${unique}`);
   await shown(saved.getByRole("status").getByText("Not saved"));
   await saved.getByRole("button", { name: "Save channel" }).click();
-  await shown(channels(page).getByText(`renamed ${unique}`));
+  const renamed = channels(page).getByRole("row").filter({ hasText: `renamed ${unique}` });
+  await shown(renamed);
+  // Another name does not change the tested settings.
+  await hidden(renamed.getByText("Not tested since it was saved"));
 });
 
 test("failed test of a channel shows the reason", async (t) => {
@@ -281,6 +284,23 @@ test("saving a channel sends only what was changed in the form", async (t) => {
     await hidden(form);
     await page.goto(`${url}/notifications?channel=${channel.id}`);
   }
+});
+
+test("event that another tab has just chosen is kept when other events are saved", async (t) => {
+  const channel = await create(`events ${unique}`);
+  const page = await openPage(t);
+  // The list does not show the other tab's change before the form is saved.
+  await page.route("**/admin/v1/notifications?*", (route) =>
+    route.fulfill({ json: { items: [channel], nextCursor: null } }),
+  );
+  await page.goto(`${url}/notifications?channel=${channel.id}`);
+  const form = page.getByRole("dialog");
+  await form.getByRole("checkbox", { name: /A backup fails/ }).check();
+  await admin("PATCH", `/notifications/${channel.id}`, { events: ["runFailed", "diskLow"] });
+  await button(form, "Save channel").click();
+  await hidden(form);
+  const { events } = await admin("GET", `/notifications/${channel.id}`);
+  assert.deepEqual(events.toSorted(), ["backupFailed", "diskLow", "runFailed"]);
 });
 
 test("field without input follows the change of another tab", async (t) => {

@@ -172,8 +172,10 @@ test("keystrokes stay in their setting when another tab removes an earlier one",
   await value("depth").fill("1");
   offered.config = { depth: "8", width: "120" };
   // The page reads the plugins at intervals.
-  await page.clock.fastForward(20_000);
-  await hidden(value("color"));
+  await eventually(async () => {
+    await page.clock.fastForward(20_000);
+    return (await value("color").count()) === 0;
+  }, "the change of the other tab");
   await page.keyboard.press("End");
   await page.keyboard.type("6");
   assert.deepEqual([await value("depth").inputValue(), await value("width").inputValue()], ["16", "120"]);
@@ -211,6 +213,20 @@ test("queries and state are granted for single projects", async (t) => {
     { capability: "query", scope: { databases: [`project:${project.id}`] } },
     { capability: "state", scope: { databases: ["platform"] } },
   ]);
+});
+
+test("wildcards of hosts are narrowed to single hosts, and a note says what that means", async (t) => {
+  const page = await openPage(t);
+  const requested = [{ capability: "http", reason: "To call.", scope: { hosts: ["*.example.com"] } }];
+  const approvals = await offer(page, plugin({ requested }));
+  await page.goto(`${url}/plugins?plugin=thumbnails`);
+  const sheet = page.getByRole("dialog", { name: "Plugin thumbnails" });
+  await sheet.getByRole("checkbox", { name: "Allow *.example.com", exact: true }).uncheck();
+  await sheet.getByRole("textbox", { name: /^Only these hosts/ }).fill("cdn.example.com");
+  await shown(sheet.getByText("The plugin requested *.example.com, which you did not allow in full."));
+  await sheet.getByRole("button", { name: "Approve thumbnails" }).click();
+  await eventually(() => approvals.length === 1, "the approval");
+  assert.deepEqual(approvals[0].granted, [{ capability: "http", scope: { hosts: ["cdn.example.com"] } }]);
 });
 
 test("wider version shows what is new since the approval", async (t) => {

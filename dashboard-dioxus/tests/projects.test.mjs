@@ -34,6 +34,29 @@ test("the page of a project shows how to connect an app", async (t) => {
   await eventually(async () => (await page.evaluate(() => navigator.clipboard.readText())) === id);
 });
 
+test("settings without changes are not saved after the server was unreachable", async (t) => {
+  const { id, name: saved } = await createProject("unreachable");
+  const page = await openPage(t);
+  const changes = [];
+  page.on("request", (request) => request.method() === "PATCH" && changes.push(request.postDataJSON().name));
+  await page.goto(`${url}/projects/${id}/settings`);
+  const name = page.getByRole("textbox", { name: "Name" });
+  const save = button(page, "Save settings");
+  await name.fill("typed");
+  await page.route(/\/(healthz|admin\/v1\/.*)$/, (route) => route.abort());
+  await eventually(async () => (await save.getAttribute("title")) !== null, "the act that is disabled");
+  await name.fill(saved);
+  await hidden(page.getByRole("status").getByText("Not saved", { exact: true }));
+  await page.unroute(/\/(healthz|admin\/v1\/.*)$/);
+  await eventually(async () => (await save.getAttribute("title")) === null, "the end of the outage");
+  await save.dispatchEvent("click");
+  await name.fill(`${saved} changed`);
+  await eventually(() => save.isEnabled(), "the enabled act");
+  await save.click();
+  await shown(page.getByText("Settings saved"));
+  assert.deepEqual(changes, [`${saved} changed`]);
+});
+
 test("an invalid name is an error at its field, and Ctrl-Enter saves from a field with several lines", async (t) => {
   const { id } = await createProject("ctrl enter");
   const page = await openPage(t);

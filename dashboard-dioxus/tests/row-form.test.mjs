@@ -67,6 +67,35 @@ test("form creates one row after another, each from empty fields", async (t) => 
   assert.deepEqual(rows, [{ id: 1, body: "first", size: 5 }, { id: 2, body: "second", size: null }]);
 });
 
+test("text that is typed while a row is created stays in the form", async (t) => {
+  const { id } = await createProject("typed on", [
+    "create table notes (id int generated always as identity primary key, body text not null)",
+  ]);
+  const page = await openPage(t);
+  const requests = [];
+  await page.route("**/tables/notes/changes*", (route) => requests.push(route));
+  await page.goto(`${url}/projects/${id}/tables?table=notes`);
+  await button(page, "Insert row").first().click();
+  const form = page.getByRole("dialog", { name: "New row in notes" });
+  const body = form.getByLabel(/^body/);
+  await body.fill("first");
+  const another = button(form, "Create and add another");
+  await another.click();
+  await eventually(() => requests.length === 1, "the request");
+  await eventually(() => another.isDisabled(), "the disabled button");
+  await body.fill("second");
+  await requests[0].continue();
+  await shown(page.getByRole("status").filter({ hasText: "Row created" }));
+  await eventually(() => another.isEnabled(), "the enabled button");
+  assert.equal(await body.inputValue(), "second");
+  await button(form, "Create row").click();
+  await eventually(() => requests.length === 2, "the second request");
+  await requests[1].continue();
+  await form.waitFor({ state: "hidden" });
+  const { rows } = await admin("GET", `/projects/${id}/tables/notes/rows?order=id`);
+  assert.deepEqual(rows, [{ id: 1, body: "first" }, { id: 2, body: "second" }]);
+});
+
 test("referring rows that could not be counted are not shown as none", async (t) => {
   const { id } = await createProject("referred", [
     "create table authors (id int primary key)",

@@ -93,11 +93,12 @@ test("a message is shown if signing in again does not help", async (t) => {
 });
 
 test("actions are disabled while the server can't be reached", async (t) => {
-  const { id } = await createProject("gone");
+  const { id, name: saved } = await createProject("gone");
   const page = await openPage(t);
   await page.goto(`${url}/projects/${id}/settings`);
   await shown(heading(page, "Project settings"));
-  await page.getByRole("textbox", { name: "Name" }).fill("typed meanwhile");
+  const name = page.getByRole("textbox", { name: "Name" });
+  await name.fill("typed meanwhile");
   const begin = Date.now();
   await page.route(/\/(healthz|admin\/v1\/.*)$/, (route) => route.abort());
   const bar = page.getByRole("status").filter({ hasText: "Not connected. Showing what was there at" });
@@ -106,11 +107,18 @@ test("actions are disabled while the server can't be reached", async (t) => {
   const save = button(page, "Save settings");
   await eventually(() => save.isDisabled(), "the disabled act");
   assert.equal(await save.getAttribute("title"), "Not connected to the server");
+  // The form itself disables and enables the button while the name changes.
+  const notSaved = page.getByRole("status").getByText("Not saved", { exact: true });
+  await name.fill(saved);
+  await hidden(notSaved);
+  await name.fill("typed meanwhile");
+  await shown(notSaved);
+  await eventually(() => save.isDisabled(), "the disabled act after the changes");
   await page.unroute(/\/(healthz|admin\/v1\/.*)$/);
   await bar.getByRole("button", { name: "Try again" }).click();
   await hidden(bar);
   await eventually(() => save.isEnabled(), "the enabled act");
-  assert.equal(await page.getByRole("textbox", { name: "Name" }).inputValue(), "typed meanwhile");
+  assert.equal(await name.inputValue(), "typed meanwhile");
 });
 
 test("a lost connection is reported by one bar, until the data has been read again", async (t) => {

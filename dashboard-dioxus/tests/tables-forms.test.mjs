@@ -122,6 +122,26 @@ test("refused table shows the wrong field, or the message, in a form that is lon
   await isSeen(alert);
 });
 
+test("message about columns that changed during the request is shown at no field", async (t) => {
+  const project = await createProject("forms");
+  const page = await openPage(t);
+  const requests = [];
+  await page.route(`**/admin/v1/projects/${project.id}/sql`, (route) => requests.push(route));
+  await page.goto(address(project, { new: "table" }));
+  const sheet = page.getByRole("dialog", { name: "New table" });
+  await sheet.getByRole("textbox", { name: "Name", exact: true }).fill("posts");
+  const type = sheet.getByRole("combobox", { name: "Type of column 2" });
+  await type.fill("foo");
+  await button(sheet, "Create table").click();
+  await eventually(() => requests.length === 1, "the request");
+  await type.fill("date");
+  await requests[0].continue();
+  const alert = sheet.getByRole("alert");
+  await shown(alert.getByText('type "foo" does not exist'));
+  await eventually(() => alert.evaluate((element) => element === document.activeElement), "the focus on the message");
+  assert.equal(await type.getAttribute("aria-invalid"), null);
+});
+
 test("changes of a table that was dropped stay to be copied", async (t) => {
   const project = await createProject("forms", [
     "create table gone (id int primary key, v text)",

@@ -52,6 +52,10 @@ pub(super) fn use_disabled_acts() {
 }
 
 fn disable() {
+    // A page that is drawn again writes the same attribute.
+    for act in dom::find_all("[data-offline]:not([aria-disabled=true])") {
+        let _ = act.set_attribute("aria-disabled", "true");
+    }
     for act in dom::find_all(ACTS) {
         if let Some(title) = act.get_attribute("title") {
             let _ = act.set_attribute(TITLE, &title);

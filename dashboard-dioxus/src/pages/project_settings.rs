@@ -54,8 +54,12 @@ fn SettingsForm(project: Project) -> Element {
     let wrong_origin = origins.read().lines().map(typed_origin).find(|line| !is_origin(line)).map(str::to_owned);
     let allows_all = origins.read().lines().any(|line| line.trim() == "*");
     let path = format!("/projects/{}", project.id);
+    let can_save = is_dirty && wrong_origin.is_none();
     let submit = move |event: FormEvent| {
         event.prevent_default();
+        if busy() || !can_save {
+            return;
+        }
         error.set(length_problem(&name.peek()).map(|problem| (true, problem)));
         if error.peek().is_some() {
             return;
@@ -177,7 +181,7 @@ fn SettingsForm(project: Project) -> Element {
                     button {
                         class: "btn btn-primary btn-l",
                         r#type: "submit",
-                        "aria-disabled": busy() || !is_dirty || wrong_origin.is_some(),
+                        "aria-disabled": busy() || !can_save,
                         "Save settings"
                     }
                     if is_dirty {

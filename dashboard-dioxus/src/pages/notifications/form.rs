@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api_types::{
-    ChannelKind, CreateNotificationChannel, NotificationChannel, NotificationEvent, NotificationTest,
+    ChannelKind, ChannelSettings, CreateNotificationChannel, NotificationChannel, NotificationEvent, NotificationTest,
     TestNotificationSettings, UpdateNotificationChannel,
 };
 use dioxus::prelude::*;
@@ -323,30 +323,27 @@ fn save(form: Form, stored: Option<NotificationChannel>) {
         }
     };
     let (name, choices) = (name.peek().trim().to_owned(), events.peek().clone());
-    let events = events_of(&choices);
     let was_tested = *delivered.peek() == Some((kind(), values.peek().clone()));
     spawn(async move {
         busy.set(true);
         let is_new = stored.is_none();
+        let changed = stored.as_ref().map(|stored| changed_settings(settings.clone(), &stored.settings));
+        let has_new_settings = changed != Some(ChannelSettings::default());
         let saved: Result<NotificationChannel, Failure> = match stored {
             None => {
-                let request = CreateNotificationChannel { name, kind: kind(), events, enabled: None, settings };
+                let (kind, events) = (kind(), events_of(&choices));
+                let request = CreateNotificationChannel { name, kind, events, enabled: None, settings };
                 remote::send(Method::Post, PATH, &request).await
             }
-            Some(stored) => {
-                let change = UpdateNotificationChannel {
-                    name: (name != stored.name).then_some(name),
-                    events: (choices != choices_of(Some(&stored.events))).then_some(events),
-                    enabled: None,
-                    settings: changed_settings(settings, &stored.settings),
-                };
-                remote::send(Method::Patch, &format!("{PATH}/{}", stored.id), &change).await
-            }
+            Some(stored) => save_changes(&stored, name, &choices, settings).await,
         };
         busy.set(false);
         match saved {
             Ok(channel) => {
-                note_saved(&channel.id, was_tested);
+                // Settings that did not change stay tested.
+                if was_tested || has_new_settings {
+                    note_saved(&channel.id, was_tested);
+                }
                 unsaved.forget();
                 messages::show(if is_new { "Channel created" } else { "Channel saved" });
                 remote::forget(PATH);
@@ -359,6 +356,31 @@ fn save(form: Form, stored: Option<NotificationChannel>) {
             }
         }
     });
+}
+
+/// Saves what differs from the stored channel.
+async fn save_changes(
+    stored: &NotificationChannel,
+    name: String,
+    choices: &Choices,
+    settings: ChannelSettings,
+) -> Result<NotificationChannel, Failure> {
+    let path = format!("{PATH}/{}", stored.id);
+    let before = choices_of(Some(&stored.events));
+    let events = if *choices == before {
+        None
+    } else {
+        // The API replaces all events at once. Another tab may have changed others.
+        let newest = remote::get::<NotificationChannel>(&path).await?;
+        Some(events_of(&draft::rebase(choices, &before, &choices_of(Some(&newest.events)))))
+    };
+    let change = UpdateNotificationChannel {
+        name: (name != stored.name).then_some(name),
+        events,
+        enabled: None,
+        settings: changed_settings(settings, &stored.settings),
+    };
+    remote::send(Method::Patch, &path, &change).await
 }
 
 #[cfg(test)]

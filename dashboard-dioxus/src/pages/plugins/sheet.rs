@@ -70,6 +70,9 @@ fn Opened(plugin: Plugin, shown: Signal<Option<String>>) -> Element {
     let is_replaced = shown.read().as_ref().is_some_and(|shown| *shown != plugin.sha256);
     let reviewed = plugin.clone();
     let approve = move |_| {
+        if busy() || !is_needed {
+            return;
+        }
         let (path, sha256, reviewed) = (format!("{}/approve", path_of(&name)), sha256.clone(), reviewed.clone());
         let mut typed = typed;
         spawn(async move {

@@ -36,6 +36,9 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
     let unchanged = saved_limit.clone();
     let submit = move |event: FormEvent| {
         event.prevent_default();
+        if busy() || !is_dirty {
+            return;
+        }
         let max_object_bytes = match megabytes(&limit.peek()) {
             // The field shows the saved limit rounded.
             Ok(Some(_)) if *limit.peek() == unchanged => None,

@@ -21,6 +21,9 @@ pub(super) fn SettingsForm(project: String, current: AuthSettings, on_saved: Eve
     let path = format!("/projects/{project}/auth");
     let submit = move |event: FormEvent| {
         event.prevent_default();
+        if busy() || !is_dirty {
+            return;
+        }
         let (path, sent, before) = (path.clone(), typed.peek().clone(), saved.clone());
         spawn(async move {
             busy.set(true);

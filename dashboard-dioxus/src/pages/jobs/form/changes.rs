@@ -32,8 +32,12 @@ pub(super) fn fill_in_parameters(draft: Signal<Draft>, nodes: Memo<Vec<Node>>) {
     });
 }
 
-/// Fills in stored parameters that are absent. A parameter that the owner has removed is present, with an empty text.
+/// Fills in stored parameters that are absent, unless they are those of another job of a plugin. A parameter that the
+/// owner has removed is present, with an empty text.
 pub(super) fn fill_in(draft: &mut Draft, nodes: &[Node]) {
+    if draft.stored_for.0 != draft.plugin || draft.stored_for.1 != draft.plugin_job {
+        return;
+    }
     for (pointer, text) in parameters::read(nodes, &draft.stored_parameters) {
         draft.parameters.entry(pointer).or_insert(text);
     }
@@ -181,6 +185,15 @@ mod tests {
         typed.parameters.insert("/days".to_owned(), String::new());
         assert!(is_changed(&typed, &base));
         assert_eq!(sent(&filled(&typed), &base), json!({ "params": { "target": "all" } }));
+    }
+
+    #[test]
+    fn stored_parameters_are_not_filled_into_another_job() {
+        let base = stored(json!({ "target": "all" }));
+        let typed = Draft { plugin_job: "verify".to_owned(), ..base.clone() };
+        assert_eq!(filled(&typed).parameters, BTreeMap::new());
+        let chosen_again = Draft { plugin_job: base.plugin_job.clone(), ..typed };
+        assert_eq!(filled(&chosen_again).parameters, BTreeMap::from([("/target".to_owned(), "all".to_owned())]));
     }
 
     #[test]

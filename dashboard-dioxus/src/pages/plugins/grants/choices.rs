@@ -41,10 +41,8 @@ impl Choices {
                     Some(held) => {
                         let is_proposed = |value: &&String| old.as_ref().is_some_and(|old| !old.contains(value));
                         // A wildcard can be narrowed to values that the request doesn't name.
-                        let is_asked = |value: &String| {
-                            asked.contains(value)
-                                || asked.iter().any(|pattern| pattern.ends_with('*') || pattern.starts_with('*'))
-                        };
+                        let is_asked =
+                            |value: &String| asked.contains(value) || asked.iter().any(|asked| is_wildcard(asked));
                         let kept = held.into_iter().filter(is_asked);
                         kept.chain(asked.iter().filter(is_proposed).cloned()).collect()
                     }
@@ -105,6 +103,11 @@ impl Choices {
         hosts.retain(|host| asked.contains(host));
         hosts.extend(typed);
     }
+}
+
+/// Returns whether a value of a scope stands for several: `*`, `project:*` or `*.example.com`.
+pub(super) fn is_wildcard(value: &str) -> bool {
+    value.starts_with('*') || value.ends_with('*')
 }
 
 #[cfg(test)]

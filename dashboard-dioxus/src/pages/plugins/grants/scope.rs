@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use dioxus::prelude::*;
 
-use super::{super::words, choices::Choices};
+use super::{
+    super::words,
+    choices::{Choices, is_wildcard},
+};
 use crate::{
     text,
     ui::{Mark, Shape},
@@ -23,11 +26,10 @@ pub(super) fn ScopeList(
     choices: Signal<Choices>,
     projects: Vec<(String, String)>,
 ) -> Element {
-    let is_wide = |value: &str| value.ends_with('*');
-    // If the wildcard is not chosen, the owner can choose single projects.
-    let has_open_wildcard = list != "Hosts" && asked.iter().any(|value| is_wide(value) && !chosen.contains(value));
+    // If a wildcard is not chosen, the owner can choose single projects or hosts.
+    let has_open_wildcard = asked.iter().any(|value| is_wildcard(value) && !chosen.contains(value));
     let mut values = asked.clone();
-    if has_open_wildcard {
+    if has_open_wildcard && list != "Hosts" {
         let within = |value: &str| {
             asked.iter().any(|pattern| pattern == "*" || (pattern == "project:*" && value.starts_with("project:")))
         };
@@ -42,9 +44,11 @@ pub(super) fn ScopeList(
             values.push(value.clone());
         }
     }
-    let left_out: Vec<String> =
-        asked.iter().filter(|value| !chosen.contains(*value)).map(|value| words::value(value, &projects)).collect();
-    let has_wildcard = asked.iter().any(|value| is_wide(value) && chosen.contains(value));
+    let (narrowed, left_out): (Vec<&String>, Vec<&String>) =
+        asked.iter().filter(|value| !chosen.contains(*value)).partition(|value| is_wildcard(value));
+    let narrowed: Vec<String> = narrowed.into_iter().map(|value| wildcard_in_words(value, list, &projects)).collect();
+    let left_out: Vec<String> = left_out.into_iter().map(|value| words::value(value, &projects)).collect();
+    let has_wildcard = asked.iter().any(|value| value.ends_with('*') && chosen.contains(value));
     let meaning = has_wildcard.then(|| words::wildcard(&capability, list)).flatten();
     let heading = words::heading(&capability, list);
     rsx! {
@@ -66,11 +70,20 @@ pub(super) fn ScopeList(
                 }
             }
         }
-        if list == "Hosts" && asked.iter().any(|value| is_wide(value) && !chosen.contains(value)) {
+        if list == "Hosts" && has_open_wildcard {
             OtherHosts { capability: capability.clone(), asked: asked.clone(), chosen: chosen.clone(), choices }
         }
         if let Some(meaning) = meaning.filter(|_| is_allowed) {
             p { class: "help row items-start", Mark { shape: Shape::Attention } span { "{meaning}" } }
+        }
+        if is_allowed && !narrowed.is_empty() {
+            p { class: "help row items-start",
+                Mark { shape: Shape::Skipped }
+                span {
+                    "The plugin requested {text::list(&narrowed)}, which you did not allow in full. It gets an error \
+                     when it uses anything that is not allowed here."
+                }
+            }
         }
         if is_allowed && !left_out.is_empty() {
             p { class: "help row items-start",
@@ -81,6 +94,11 @@ pub(super) fn ScopeList(
             }
         }
     }
+}
+
+/// Returns a wildcard in words: `all hosts`.
+fn wildcard_in_words(value: &str, list: &str, projects: &[(String, String)]) -> String {
+    if value == "*" { format!("all {}", list.to_lowercase()) } else { words::value(value, projects) }
 }
 
 #[component]

@@ -83,6 +83,9 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
             class: "section",
             onsubmit: move |event| {
                 event.prevent_default();
+                if busy() || !is_dirty {
+                    return;
+                }
                 if is_risky {
                     failure.set(None);
                     asking.set(true);

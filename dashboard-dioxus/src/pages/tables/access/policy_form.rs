@@ -10,7 +10,7 @@ use super::{
     policy_roles::{callers_of, role_choices},
     policy_sql::{PolicyFields, has_check, has_using, is_replaced, needs_condition, with_role, write_sql},
     run_sql::{SqlBlock, Statements, use_run},
-    templates::form_templates,
+    templates::{form_templates, has_owner_column},
 };
 use crate::{
     draft,
@@ -88,6 +88,7 @@ pub(super) fn PolicyForm(
     let shown_sql = shown_sql.to_owned();
     let choices = role_choices(&project, &saved.roles);
     let has_no_role = fields.roles.is_empty();
+    let lacks_owner = !has_owner_column(&detail);
     let templates = form_templates(&detail);
     let labels: Vec<&'static str> = templates.iter().map(|(label, _)| *label).collect();
     let fill = move |event: FormEvent| {
@@ -154,10 +155,20 @@ pub(super) fn PolicyForm(
                 if is_new {
                     div { class: "field",
                         label { r#for: "policy-template", "Template" }
-                        select { id: "policy-template", class: "input", onchange: fill,
+                        select {
+                            id: "policy-template",
+                            class: "input",
+                            "aria-describedby": lacks_owner.then_some("policy-template-help"),
+                            onchange: fill,
                             option { value: "", "None" }
                             for label in labels {
                                 option { key: "{label}", value: "{label}", "{label}" }
+                            }
+                        }
+                        if lacks_owner {
+                            p { class: "help", id: "policy-template-help",
+                                "The table has no uuid column for the id of the row's owner. Templates for owners use \
+                                 user_id: replace it with the name of your column, or add the column first."
                             }
                         }
                     }

@@ -95,6 +95,11 @@ fn ownership(detail: &TableDetail) -> (String, String) {
     }
 }
 
+/// Returns whether templates for a row's owner know the column that contains the owner's id.
+pub(super) fn has_owner_column(detail: &TableDetail) -> bool {
+    owner_column(detail).is_some()
+}
+
 /// Returns the column that contains the id of a row's owner: a `uuid` column with the default `auth.uid()`, one that
 /// refers to `auth.users`, or one with a usual name.
 fn owner_column(detail: &TableDetail) -> Option<&ColumnDetail> {

@@ -82,9 +82,9 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
     let is_dirty = !name.read().is_empty() || *columns.read() != first_columns() || !row_level_security();
     let can_create = is_complete(&name.read(), &columns.read()) && !is_taken;
     let create = {
-        let sql = sql.clone();
+        let (sql, sent) = (sql.clone(), columns.read().clone());
         move || {
-            let (sql, project) = (sql.clone(), project.clone());
+            let (sql, sent, project) = (sql.clone(), sent.clone(), project.clone());
             let table = name.peek().trim().to_owned();
             spawn(async move {
                 busy.set(true);
@@ -99,7 +99,9 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                     }
                     Err((message, line)) => {
                         remote::forget(&format!("/projects/{project}/tables"));
-                        let field = refused_field(&columns.peek(), &message, line);
+                        // The message is about the columns that were sent.
+                        let is_same = *columns.peek() == sent;
+                        let field = if is_same { refused_field(&sent, &message, line) } else { None };
                         failure.set(Some(Refusal { message, field }));
                         show_failure(field).await;
                     }

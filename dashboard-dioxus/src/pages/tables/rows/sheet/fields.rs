@@ -287,6 +287,9 @@ fn Input(
                     if is_one_line && event.key() == Key::Enter && event.modifiers().is_empty() && !event.is_composing()
                     {
                         event.prevent_default();
+                        if event.is_auto_repeating() {
+                            return;
+                        }
                         if let Some(button) = dom::find(&format!("button[type=submit][form={FORM}]")) {
                             button.click();
                         }

@@ -82,9 +82,12 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                                 focus_grid(&view.table.peek(), false);
                             }
                             Then::AddAnother => {
-                                typed.set(NewValues::new());
-                                if let Some(focused) = focused {
-                                    dom::focus(&format!("#{}", field_id(focused)));
+                                // The owner may have typed on during the request.
+                                if *typed.peek() == values {
+                                    typed.set(NewValues::new());
+                                    if let Some(focused) = focused {
+                                        dom::focus(&format!("#{}", field_id(focused)));
+                                    }
                                 }
                             }
                         }
@@ -114,6 +117,7 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                     class: "btn",
                     r#type: "button",
                     "data-act": "true",
+                    "aria-disabled": busy(),
                     onclick: move |_| create_and_add(Then::AddAnother),
                     "Create and add another"
                 }
