@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn only_changed_settings_are_sent() {
+    fn only_changed_settings_are_sent_and_an_empty_user_name_if_they_are_unreadable() {
         let stored = ChannelSettings {
             host: Some("mail.example".to_owned()),
             port: Some(587),
@@ -371,13 +371,9 @@ mod tests {
             ..ChannelSettings::default()
         };
         assert_eq!(changed(&values), Ok(expected));
-    }
-
-    #[test]
-    fn empty_user_name_is_sent_if_the_server_can_not_open_the_stored_settings() {
-        let unreadable = ChannelSettings::default();
+        // The server can't open the stored settings.
         let settings = ChannelSettings { username: Some(String::new()), ..ChannelSettings::default() };
-        assert_eq!(changed_settings(settings.clone(), &unreadable), settings);
+        assert_eq!(changed_settings(settings.clone(), &ChannelSettings::default()), settings);
     }
 
     #[test]
