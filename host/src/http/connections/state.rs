@@ -152,8 +152,9 @@ impl ConnectionState {
 
     /// Records that the client sent bytes. Returns whether a head begins with them.
     pub(super) fn received(&self) -> bool {
-        matches!(self.phase(), Phase::New | Phase::Idle) && {
-            let (phase, since) = unpack(self.phase.load(Relaxed));
+        // Loaded once, so that a connection that the registry closes in this moment keeps its phase.
+        let (phase, since) = unpack(self.phase.load(Relaxed));
+        matches!(phase, Phase::New | Phase::Idle) && {
             // A new connection's time runs from its start.
             let since = if phase == Phase::New { since } else { self.clock.now() };
             let next = pack(Phase::ReadingHead, since);
