@@ -152,9 +152,9 @@ pub(super) fn length_problem(name: &str) -> Option<String> {
     (length == 0 || length > 64).then(|| "Enter a name with 1 to 64 characters.".to_owned())
 }
 
-/// Returns whether a project has this name.
+/// Returns whether a project has this name, in any case of its letters.
 async fn is_taken(name: &str) -> bool {
     let path = address::with_parameters("/projects", &[("limit", Some("200")), ("q", Some(name))]);
     let known = remote::get::<ApiPage<Project>>(&path).await;
-    known.is_ok_and(|page| page.items.iter().any(|project| project.name == name))
+    known.is_ok_and(|page| page.items.iter().any(|project| project.name.to_lowercase() == name.to_lowercase()))
 }
