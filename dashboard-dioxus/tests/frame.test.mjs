@@ -164,7 +164,7 @@ test("signing out opens the address that the server names", async (t) => {
   await page.waitForURL("**/cdn-cgi/access/logout");
 });
 
-test("addresses have their heading and title when they are opened first", async (t) => {
+test("a page has its heading and title when its address is opened directly", async (t) => {
   const { id, name } = await createProject("addresses");
   const page = await openPage(t);
   for (const [path, title, project] of [

@@ -22,7 +22,7 @@ struct NewKeys {
     project: String,
     secret: Option<String>,
     publishable: Option<String>,
-    /// The page that opens afterwards, if it is another one.
+    /// The page that opens afterwards. `None` stays on the current page.
     next: Option<String>,
 }
 
@@ -34,7 +34,7 @@ pub(super) fn show_keys_of_project(created: CreatedProject) {
     show_keys_before(created, Some(next));
 }
 
-/// Shows the keys of a new project, and then a page, if it is another one.
+/// Shows the keys of a new project. Then opens the page `next`, or stays on the current page if `next` is `None`.
 pub(super) fn show_keys_before(created: CreatedProject, next: Option<String>) {
     *SHOWN.write() = Some(NewKeys {
         secret: Some(created.secret_key),

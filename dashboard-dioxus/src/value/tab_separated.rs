@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn written_fields_are_read_again() {
+    fn written_fields_can_be_read_back() {
         let rows = [
             vec![Some("a\tb".into()), None, Some("say \"hi\"".into())],
             vec![Some("".into()), Some("2\n\n3".into()), Some("plain".into())],

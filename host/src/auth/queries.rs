@@ -203,7 +203,7 @@ pub(super) struct Exchange<'a> {
     pub salt: &'a [u8; 32],
     /// Hash of its successor.
     pub successor: &'a [u8; 32],
-    /// Days after which the session and the successor expire, unless that is exchanged.
+    /// Days after which the session and the successor expire, unless the successor is exchanged.
     pub days: i32,
 }
 

@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_keep_newest_backups_and_those_of_periods() {
+    fn rules_keep_the_newest_backups_and_the_newest_of_each_period() {
         use KeptBy::{Daily, Last, Monthly, Weekly};
         let times: Vec<DateTime<Utc>> = [0, 1, 4, 5, 40].map(days_ago).to_vec();
         let check = |policy: BackupRetention, expected: [&[KeptBy]; 5]| {

@@ -12,7 +12,7 @@ pub enum DbError {
     /// Postgres rejected the statement, or the connection was lost. [`Self::as_db_error`] returns the rejection.
     #[error(transparent)]
     Postgres(#[from] tokio_postgres::Error),
-    /// No connection could be opened, or it was lost before the response.
+    /// No connection could be opened, or the connection was lost before the response.
     #[error("the project's database can't be reached")]
     Unreachable(#[source] anyhow::Error),
     /// No connection became free in time.
@@ -24,7 +24,7 @@ pub enum DbError {
     /// A row is larger than a response may be.
     #[error("a row is larger than a response may be")]
     RowTooLarge,
-    /// The statement was cancelled in place of another statement on its connection.
+    /// A cancellation that was meant for another statement on the connection cancelled this one.
     #[error("the statement was cancelled in place of another one")]
     Interrupted,
     /// A column of the result does not have the type that the receiver of the rows expects. Nothing was changed.

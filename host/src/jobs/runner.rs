@@ -12,7 +12,7 @@ use crate::{
     egress::{EgressError, EgressRequest},
 };
 
-/// Executes runs. One call of [`run`](Self::run) is one attempt.
+/// Executes runs. One call of [`run`](Self::run) executes one run. Each retry is a run of its own.
 #[async_trait]
 pub trait JobRunner: Send + Sync + 'static {
     /// Checks that the plugin can run and that the parameters match the job's schema. Called when a job is checked,
@@ -55,9 +55,9 @@ pub trait JobRunner: Send + Sync + 'static {
         OwnRuns::default()
     }
 
-    /// Executes one attempt until its work ends, until `timeout` after [`RunOutput::started`], or until `cancel` is
-    /// cancelled. Returns within 100 ms of a timeout or a cancellation. Dropping the future stops the attempt as well.
-    /// A stopped attempt leaves no uncommitted work.
+    /// Executes a run until its work ends, until `timeout` after [`RunOutput::started`], or until `cancel` is
+    /// cancelled. Returns within 100 ms of a timeout or a cancellation. Dropping the future stops the run as well.
+    /// Changes that a stopped run has not committed are undone.
     async fn run(
         &self,
         call: RunCall,
@@ -109,7 +109,7 @@ fn problem_text((pointer, problem): &(String, String)) -> String {
 pub struct RunCall {
     pub run_id: Uuid,
     pub job_id: Option<Uuid>,
-    /// Token of the lease. The platform accepts writes of this attempt only while the run holds the lease.
+    /// Token of the lease. The platform accepts writes of the run only while the run holds the lease.
     pub lease: Uuid,
     pub project: Option<String>,
     pub plugin: String,

@@ -35,7 +35,7 @@ pub struct SignedPost {
 }
 
 impl ObjectStore {
-    /// Signs a form that uploads one object, without a connection.
+    /// Signs a form that uploads one object. Needs no connection to the store.
     pub fn presign_post(&self, policy: &PostPolicy<'_>, now: DateTime<Utc>) -> SignedPost {
         let (access_key_id, secret_access_key) = self.credentials();
         let date = now.format("%Y%m%d").to_string();

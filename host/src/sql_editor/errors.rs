@@ -46,7 +46,7 @@ pub(super) enum Failure {
     },
     /// The SQL contains parameters such as `$1`.
     Parameters,
-    /// The types of the SQL consist of too many others.
+    /// The types in the SQL consist of too many other types.
     TooManyTypes,
     /// Postgres accepts the SQL, but the parser in this version does not.
     UnknownGrammar,
@@ -122,7 +122,7 @@ struct Positions<'s> {
 fn timed_out(limit: Duration) -> ApiError {
     let limit = limit.as_secs_f64();
     let unit = if limit == 1.0 { "second" } else { "seconds" };
-    // The limit is that of a whole script too.
+    // In a script, the limit applies to all statements together, so the message does not blame one statement.
     ApiError::new(Code::Timeout, format!("The SQL exceeded its time limit of {limit} {unit} and was stopped."))
         .with_hint(
             "Request fewer rows, or add an index. EXPLAIN shows which part is slow. `timeoutMs` raises the limit to \

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_functions_become_as_declared_in_the_interfaces() {
+    fn plain_functions_become_asynchronous_where_the_interfaces_declare_it() {
         let mut plain = component("", "");
         declare_async(&mut plain).unwrap();
         let expected = component("async", "async");

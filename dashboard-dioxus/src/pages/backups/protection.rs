@@ -13,8 +13,7 @@ use crate::{
     ui::{Link, Mark, Shape, narrow::use_is_narrow},
 };
 
-/// The table "Protection" with a row for each database. Databases whose
-/// protection has a problem come first.
+/// The table "Protection" with a row for each database. Databases whose protection has a problem come first.
 #[component]
 pub(super) fn ProtectionTable(
     live: Live,

@@ -109,7 +109,7 @@ fn NewExportButton() -> Element {
     }
 }
 
-/// The dialog for a new export, or for the open one.
+/// The dialog for a new export, or for the existing export with the id `open`.
 #[component]
 fn OpenExport(project: String, name: String, open: String) -> Element {
     if open != NEW {

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn outcome_without_rows_is_no_success() {
+    fn only_an_import_of_every_row_is_shown_as_a_success() {
         for (dry_run, numbers, words) in [
             (false, [0, 0, 0], "No row was imported"),
             (false, [2, 1, 0], "Imported 3 rows"),

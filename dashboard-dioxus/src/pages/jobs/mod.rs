@@ -2,7 +2,7 @@
 //!
 //! [`list`] shows jobs as [`row`]s, each with its [`strip`] of recent runs. [`page`] shows one job. [`form`] creates
 //! and changes a job. [`acts`] contains the actions of a job, and [`words`] contains texts about the work and the
-//! schedule of a job. [`allowed_hosts`] says that no URL can be called.
+//! schedule of a job. [`allowed_hosts`] warns if the server allows requests to no host.
 
 mod acts;
 mod allowed_hosts;

@@ -275,8 +275,8 @@ fn entry(action: &str, target: Option<&str>, details: serde_json::Value) -> NewA
     entry
 }
 
-/// Writes an audit entry, makes the change, and completes the entry. `change` may add to the entry. A refused change
-/// has no entry.
+/// Writes an audit entry, makes the change, and completes the entry. `change` may add to the entry. The entry
+/// of a refused change is removed again.
 async fn record_change<T>(
     tools: &PluginTools,
     mut entry: NewAuditEntry,

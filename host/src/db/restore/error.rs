@@ -24,7 +24,7 @@ pub enum RestoreError {
     Refused(String),
     #[error("Postgres can't be reached")]
     Unreachable(#[source] anyhow::Error),
-    /// Says nothing about the archive.
+    /// The disk is full. This does not mean that the archive is damaged.
     #[error("the disk of the Postgres server is full; free space on it or enlarge it, then try again")]
     DiskFull,
     /// The archive can't be restored, or its rows can't be counted. Contains the message of `pg_restore` or Postgres,

@@ -4,7 +4,7 @@ use std::{hash::Hash, num::NonZeroUsize, time::Instant};
 
 use lru::LruCache;
 
-/// Maximum number of pauses. If there are more, the one that was begun or extended first ends.
+/// Maximum number of pauses. If there are more, the one that was begun or extended longest ago ends.
 const MAX_PAUSES: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// The causes of failed batches, each until the end of its pause.
@@ -22,7 +22,7 @@ impl<C: Hash + Eq> Pauses<C> {
         self.ends.put(cause, until);
     }
 
-    /// Returns whether requests with this cause share nothing at present.
+    /// Returns whether a pause with this cause has not ended yet, so that requests with the cause share nothing.
     pub(in crate::db) fn contains(&mut self, cause: &C, now: Instant) -> bool {
         // Usually there are no pauses. Then the cause is not hashed.
         if self.ends.is_empty() {

@@ -1,7 +1,7 @@
-//! A lock that every Postgres process of a start holds for as long as it runs. The next start uses the lock to find out
-//! whether all these processes have ended. The launcher opens and locks a file and passes it on: a child process
-//! inherits it, and the kernel releases the lock when the last process that has the file open ends. Without the
-//! launcher, which needs Linux, no process holds the lock.
+//! A lock that every process of the private Postgres holds for as long as it runs. When AtlasHub starts again, it uses
+//! the lock to find out whether all these processes have ended. The launcher opens and locks a file and passes it on: a
+//! child process inherits it, and the kernel releases the lock when the last process that has the file open ends.
+//! Without the launcher, which needs Linux, no process holds the lock.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},

@@ -112,7 +112,8 @@ impl RunLog {
         inner.version += 1;
     }
 
-    /// Records that the runner dropped the lines that would follow. `reason` completes the sentence "…, because".
+    /// Records at the end of the log that the runner dropped `lines` further lines. `reason` completes the sentence "…,
+    /// because".
     pub(in crate::jobs) fn drop_lines(&self, lines: u64, reason: &str) {
         let mut inner = self.inner.lock();
         if inner.dropped_lines > 0 {

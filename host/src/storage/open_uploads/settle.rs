@@ -87,8 +87,8 @@ pub(in super::super) async fn settle_path(state: &StorageState, project_id: &str
     settling.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
 }
 
-/// Settles the staged objects of a bucket before it is listed, while a staged upload to a path with this prefix is not
-/// over. Returns false if staged objects may be left after [`MAX_TIME_BEFORE_LIST`].
+/// Settles the staged objects of a bucket before it is listed. Stops once every staged upload to a path with this
+/// prefix is over. Returns false if staged objects may be left after [`MAX_TIME_BEFORE_LIST`].
 pub(in super::super) async fn settle_bucket(
     state: &StorageState,
     project_id: &str,
@@ -217,7 +217,7 @@ async fn settle_upload(
     let path = BucketName::parse(&upload.bucket).and_then(|bucket| ObjectPath::new(&bucket, &upload.path))?;
     let mut target = state.store.head(&bucket, path.key()).await?;
     if let Some(other) = target.take_if(|target| !is_copy(target, staged)) {
-        // An object that its own URL does not allow does not take the path.
+        // An object that is larger than its own upload was signed for is removed, and does not take the path.
         let record = records::find_record(&state.platform, project_id, &path).await?;
         let context = ObjectContext { state, project_id, store_bucket: &bucket, path: &path };
         target = reconcile_object(context, record.as_ref(), other).await?.into_object();

@@ -258,7 +258,7 @@ pub(in crate::transfers) async fn delete(pool: &PgPool, id: Uuid) -> Result<()> 
     sqlx::query("DELETE FROM imports WHERE id = $1").bind(id).execute(pool).await.map(drop)
 }
 
-/// Returns ids and keys of imports that have expired and are not running.
+/// Returns the ids of imports that have expired and are not running, and the object keys of their files.
 pub(in crate::transfers) async fn expired(pool: &PgPool, limit: i64) -> Result<Vec<(Uuid, String)>> {
     sqlx::query_as(
         "SELECT i.id, i.object_key FROM imports i LEFT JOIN cron_job_runs r ON r.id = i.run_id
@@ -269,7 +269,8 @@ pub(in crate::transfers) async fn expired(pool: &PgPool, limit: i64) -> Result<V
     .await
 }
 
-/// Returns the keys of imports whose rows are in the table, and whose run ended within the last hour without success.
+/// Returns the object keys of the files of imports whose rows are in the table, and whose run ended within the last hour
+/// without success.
 pub(in crate::transfers) async fn imported_keys(pool: &PgPool) -> Result<Vec<String>> {
     sqlx::query_scalar(
         "SELECT i.object_key FROM imports i JOIN cron_job_runs r ON r.id = i.run_id

@@ -77,8 +77,8 @@ async fn upserts_whose_keys_often_differ_return_rows_in_the_order_of_the_request
     let project = app.create_project("upsert").await;
     project.sql("create table pair (u int primary key, a text, b text)").await;
     let secret = project.secret();
-    // The rows alternate between two sets of keys. So each row is a run of its own, and there are more runs than a
-    // request may have groups.
+    // The rows alternate between two sets of keys. The keys change more often than a request may have groups of rows
+    // with the same keys.
     let alternating = |count: usize, name: &str| -> Vec<Value> {
         let row = |n: usize| match n % 2 {
             0 => json!({ "u": n, "b": name }),
@@ -99,7 +99,8 @@ async fn upserts_whose_keys_often_differ_return_rows_in_the_order_of_the_request
             assert_eq!(*row, expected, "{query}");
         }
     }
-    // An array counts as 30 values. Rows with more than 50 000 values are grouped by their keys with `ignore` too.
+    // An array counts as 30 values. If the rows have more than 50 000 values together, they are grouped by their keys
+    // with `ignore` too.
     project.sql("truncate pair; alter table pair add tags text[]").await;
     let mut rows = alternating(2100, "x");
     for row in &mut rows {
@@ -117,7 +118,7 @@ async fn upserts_whose_keys_often_differ_return_rows_in_the_order_of_the_request
 }
 
 #[tokio::test]
-async fn rows_with_every_set_of_eight_optional_columns_are_inserted_in_order() {
+async fn rows_with_every_subset_of_eight_optional_columns_are_inserted_in_order() {
     let app = TestApp::start().await;
     let project = app.create_project("optional").await;
     project.sql("create table opt (id serial, c0 int, c1 int, c2 int, c3 int, c4 int, c5 int, c6 int, c7 int)").await;

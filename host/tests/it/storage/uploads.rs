@@ -128,7 +128,7 @@ async fn object_above_max_size_is_not_served_and_is_removed() {
             .fetch_one(app.app.platform())
             .await
             .unwrap();
-    assert_eq!((gone, size), (true, None), "the object is left, or its limit is not");
+    assert_eq!((gone, size), (true, None), "the record does not say that the object is gone");
 
     // Signing another upload for the path also removes the object, instead of returning 409.
     let signed = project.secret().sign("x.txt", json!({ "maxSize": 10 })).await;

@@ -1,4 +1,4 @@
-//! A job runner for tests. A job's parameters determine what its runs do, and the runner records all attempts.
+//! A job runner for tests. A job's parameters determine what its runs do, and the runner records all runs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,15 +22,15 @@ use uuid::Uuid;
 
 use super::{TestApp, eventually};
 
-/// An attempt that the runner executed.
+/// A run that the runner executed. Each retry is a run of its own.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     pub call: RunCall,
-    /// The node that executed the attempt.
+    /// The node that executed the run.
     pub node: &'static str,
 }
 
-/// A runner that records the attempts of all nodes. Runs of jobs with the parameter `wait` or `late` wait at its gate.
+/// A runner that records the runs of all nodes. Runs of jobs with the parameter `wait` or `late` wait at its gate.
 #[derive(Default)]
 pub struct TestRunner {
     attempts: Mutex<Vec<Attempt>>,
@@ -126,7 +126,7 @@ impl JobRunner for NodeRunner {
         self.record.attempts.lock().push(Attempt { call: call.clone(), node: self.node });
         let _drop_record = DropRecord { record: &self.record, run: call.run_id };
         if call.params["late"] == true {
-            // The attempt is recorded but waits before it starts, like a run that waits for another run of its plugin.
+            // The run is recorded but waits before it starts, like a run that waits for another run of its plugin.
             self.record.wait_at_gate().await;
         }
         output.started();
