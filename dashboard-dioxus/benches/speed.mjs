@@ -1,5 +1,5 @@
 // Measures the dashboard of a running release: `node benches/speed.mjs [<minutes>]`. ATLASHUB_URL is the admin URL of
-// the server, and ATLASHUB_ADMIN_TOKEN its admin token; `cargo xtask bench` sets both.
+// the server, and ATLASHUB_ADMIN_TOKEN its admin token; `cargo xtask bench dashboard` sets both.
 //
 // Prints the sizes of the files that the first page loads, the times until it is painted and until it can be used, the
 // time from a click on a link of the sidebar until the other page is shown, and the growth of memory while the overview

@@ -85,8 +85,8 @@ pub struct Column {
     pub json_scalar: bool,
     /// Whether `::text` may return a different string than the type's output function.
     pub has_text_cast: bool,
-    /// Whether values that compare as equal are known to be identical. Equal values of `citext` and `numeric` may differ,
-    /// as `1.0` and `1.00` do.
+    /// Whether values that compare as equal are known to be identical. Equal values of `citext` and `numeric` may
+    /// differ, as `1.0` and `1.00` do.
     pub exact: bool,
     /// Name of the column's collation if it is not deterministic: it treats some different strings as equal.
     pub nondeterministic_collation: Option<String>,
