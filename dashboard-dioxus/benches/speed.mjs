@@ -1,4 +1,5 @@
-// Measures the dashboard of a running release: `node benches/speed.mjs [<minutes>]`.
+// Measures the dashboard of a running release: `node benches/speed.mjs [<minutes>]`. ATLASHUB_URL is the admin URL of
+// the server, and ATLASHUB_ADMIN_TOKEN its admin token; `cargo xtask bench dashboard` sets both.
 //
 // Prints the sizes of the files that the first page loads, the times until it is painted and until it can be used, the
 // time from a click on a link of the sidebar until the other page is shown, and the growth of memory while the overview
@@ -130,7 +131,7 @@ for (const [name, times] of [
   report(name, `${Math.round(median([...times.values()]))} ms (median), ${Math.round(longest)} ms (${slowest})`);
 }
 
-// Keeps the memory of the first module, for `memory`.
+// Keeps a reference to the memory of the first WebAssembly module, so that `memory` can measure it.
 function keepModuleMemory() {
   const instantiate = WebAssembly.instantiateStreaming;
   WebAssembly.instantiateStreaming = async (...given) => {

@@ -18,7 +18,7 @@ async function openAccess(t, project, table, options) {
   return page;
 }
 
-test("access that ends for visitors who sign in is a warning, and one button corrects it", async (t) => {
+test("access that visitors lose by signing in causes a warning, and one button corrects it", async (t) => {
   const project = await createProject("access", [
     "create table books (id int primary key)", "alter table books enable row level security",
   ]);
@@ -254,7 +254,7 @@ test("template for owners says that the table has no column for them", async (t)
   assert.equal(await note.count(), 0);
 });
 
-test("a policy without a role names the error at the roles", async (t) => {
+test("form of a policy without a role shows the error at the roles", async (t) => {
   const project = await createProject("access", ["create table books (id int primary key)"]);
   const page = await openAccess(t, project, "books");
   await button(page, "New policy").click();

@@ -217,6 +217,7 @@ test("keystrokes stay in their header of a job when another tab removes an earli
   await page.goto(`${url}/jobs/${id}?tab=settings`);
   const values = page.getByRole("textbox", { name: "Header value" });
   await values.nth(1).fill("1");
+  // Null keeps the stored value of a header, and headers that are absent are removed.
   await admin("PATCH", `/jobs/${id}`, { httpHeaders: { "x-b": null, "x-c": null } });
   // The page reads the job at intervals.
   await eventually(async () => {

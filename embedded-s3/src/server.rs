@@ -37,7 +37,7 @@ use crate::{bucket_body, form, guard};
 pub const MAX_FORM_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Maximum size of the fields of a form.
 const MAX_FORM_FIELD_BYTES: usize = 256 * 1024;
-/// Maximum number of bytes that are read from a connection at once. By default, hyper reads up to 400 KiB from
+/// Maximum number of bytes that one read takes from a connection. By default, hyper reads up to 400 KiB from
 /// connections with much data.
 const MAX_READ_BYTES: usize = 128 * 1024;
 /// Maximum size of an XML body. A request to delete 1000 keys of 1024 bytes each, escaped, fits.
@@ -139,8 +139,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// Serves a connection until it ends, or until it is closed: for another one, or because its client lets the server
-/// wait too long.
+/// Serves a connection until it ends or is closed. It is closed to make room for another one, or because its client
+/// lets the server wait too long.
 async fn serve_connection(stream: TcpStream, admission: Admission, service: Cors<Guarded>, watcher: Watcher) {
     let connection = &admission.connection;
     let stream = TrackedStream { stream, connection: Arc::clone(connection) };

@@ -182,8 +182,8 @@ pub(super) async fn update(
         return Err(data_too_large());
     }
     if disabled == Some(true) {
-        // The statement ends only the sessions that existed when it began. Once it is committed, no session can be
-        // opened, so the next one ends the rest.
+        // The statement above ends only the sessions that existed when it began. Once it is committed, no session can
+        // be opened, so this second statement ends the rest.
         queries::end_sessions(&state.database, project, &user.to_string(), None, None).await?;
     }
     get(state, project, user).await

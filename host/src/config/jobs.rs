@@ -13,7 +13,7 @@ pub struct JobsConfig {
     pub lease: Duration,
     /// Days after which ended runs are removed. The newest run of each job is kept.
     pub run_retention_days: u32,
-    /// Maximum number of ended runs that are kept per job.
+    /// Maximum number of ended runs that are kept per job. Skipped runs are counted separately, with the same maximum.
     pub run_retention_per_job: u32,
 }
 

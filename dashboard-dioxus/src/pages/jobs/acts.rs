@@ -201,7 +201,8 @@ fn is_backup(job: &Job) -> bool {
     job.plugin.as_deref() == Some("backup") && job.plugin_job.as_deref() == Some("backup")
 }
 
-/// Returns a warning if a job creates the next backup of a database. `None` until that is known.
+/// Returns a warning if a job creates the next backup of a database. `None` if it creates none, or if that is not known
+/// yet.
 fn use_backed_up(job: &str) -> Option<String> {
     let protection = use_remote::<ApiPage<Protection>>(use_signal(|| "/backups/protection".to_owned()).into());
     let targets: Vec<String> = protection

@@ -28,7 +28,7 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
         })
         .into(),
     );
-    // A page of more tables is not all that the project has.
+    // If the project has more tables than one page contains, the numbers of this page would be too small.
     let present = now.value().filter(|page| page.next_cursor.is_none()).map(|page| {
         let tables = page.items.iter().filter(|table| matches!(table.kind, TableKind::Table));
         let estimates: Vec<Option<i64>> = tables.map(|table| table.estimated_rows).collect();
@@ -69,8 +69,8 @@ pub(super) fn PlanView(restore: Restore, name: String) -> Element {
     }
 }
 
-/// What a restore that has started does or did. The details of its plan no longer hold: the project may contain the
-/// restored tables by now.
+/// The summary of a restore that has started. Leaves out the details of its plan, which may no longer be true: the
+/// project may contain the restored tables by now.
 #[component]
 pub(super) fn PlanSummary(restore: Restore, name: String) -> Element {
     let mut with_tables = use_signal(|| false);

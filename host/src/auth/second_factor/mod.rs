@@ -1,7 +1,8 @@
 //! The optional second factor of users: codes of an authenticator app (TOTP, RFC 6238), and recovery codes.
 //!
 //! - `totp`: secrets and codes. `codes`: what users type, and recovery codes.
-//! - `data_keys`: the keys that seal secrets, because projects' databases must not contain them in the clear.
+//! - `data_keys`: the keys that seal secrets, because projects' databases must not contain these secrets in the
+//!   clear.
 //! - `queries`: the fixed SQL on factors. `challenge_queries`: the fixed SQL on logins that wait for the second factor.
 //! - `check`: checks codes of the app.
 //! - `enrolment`: sets up and removes factors, and replaces recovery codes. `challenge`: the second step of a login.

@@ -25,7 +25,7 @@ use crate::{
 };
 
 const DEFAULT_TYPE: &str = "application/octet-stream";
-/// Number of entries that are read from the list at once.
+/// Maximum number of entries of the list in one batch. Their objects are written before the next batch is read.
 const BATCH: usize = 200;
 
 /// The number of objects that a restore wrote, and the number of those that were already there.

@@ -20,8 +20,9 @@ pub struct Schema {
     /// Schemas that contain the type of a visible column, but on which the role has no USAGE, so that SQL can't name
     /// the type.
     pub unusable_schemas: Vec<String>,
-    /// Whether schema `public`, or a table of its owner in it, has no privileges at all. The privileges that a project
-    /// gets when it is created disappear with the schema. A table that is moved to `public` never had any.
+    /// Whether no privileges at all are set on schema `public`, or on a table in it that belongs to the schema's owner.
+    /// The privileges that a project gets when it is created disappear with the schema. A table that is moved to
+    /// `public` never had any.
     pub lacks_privileges: bool,
 }
 
@@ -84,7 +85,8 @@ pub struct Column {
     pub json_scalar: bool,
     /// Whether `::text` may return a different string than the type's output function.
     pub has_text_cast: bool,
-    /// Whether equal values are the same value. `citext` and `numeric` are examples of the opposite.
+    /// Whether values that compare as equal are known to be identical. Equal values of `citext` and `numeric` may
+    /// differ, as `1.0` and `1.00` do.
     pub exact: bool,
     /// Name of the column's collation if it is not deterministic: it treats some different strings as equal.
     pub nondeterministic_collation: Option<String>,

@@ -12,7 +12,7 @@
 //!   implemented in the generated trait `HostWithStore`, for the type [`Host`], and gets an accessor to the store's
 //!   data.
 //! - First charge the bytes of the arguments ([`begin_call`] or [`RunState::charge`]). Then check the scope with
-//!   [`RunScope::scope`] and [`RunScope::deny`]. Then wait for a permit ([`Call::enter`]), and only then make a query.
+//!   [`RunScope::scope`] and [`RunScope::deny`]. Then wait for a permit ([`Call::enter`]), and only then do the work.
 //!   In `http`, `egress` checks the scope, because redirects can lead to other hosts.
 //! - Reserve the memory that the host holds for the call with [`RunCalls::hold`] before using it. Charge a large result
 //!   with [`charge_result`].

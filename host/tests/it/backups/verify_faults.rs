@@ -38,7 +38,7 @@ async fn backup_is_not_marked_as_failed_if_the_connection_of_its_verification_is
 }
 
 #[tokio::test]
-async fn repeated_verification_of_a_target_does_not_pass_over_its_failed_newest_backup() {
+async fn repeated_verification_of_a_target_checks_its_newest_backup_again_although_it_failed() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("repeated").await;
     project.sql("CREATE TABLE items AS SELECT 1 AS id").await;

@@ -75,7 +75,7 @@ async fn grant_wider_than_the_request_is_rejected() {
 }
 
 #[tokio::test]
-async fn approval_without_grants_grants_the_request() {
+async fn approval_that_names_no_grants_grants_everything_requested() {
     let (app, _folder) = app_with_pending_plugin().await;
     let plugin = approve(&app, "hello", json!({})).await;
     let expected = json!([

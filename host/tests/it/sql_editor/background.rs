@@ -125,7 +125,7 @@ async fn job_runs_sql() {
 }
 
 #[tokio::test]
-async fn job_that_works_in_a_project_is_refused_without_one() {
+async fn job_of_a_plugin_that_needs_a_project_is_refused_without_one() {
     let app = TestApp::start().await;
     let project = app.create_project("Shop").await;
     for (plugin, params) in [("sql", json!({ "sql": "SELECT 1" })), ("storage", json!({ "bucket": "b", "prefix": "" }))]

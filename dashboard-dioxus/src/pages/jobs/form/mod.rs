@@ -284,7 +284,7 @@ async fn save(draft: &Draft, base: &Draft, nodes: &[Node], job: Option<&str>) ->
     let path = format!("/jobs/{job}");
     let mut changed = changed_fields(fields, base, nodes);
     if changed.contains("params") || changed.contains("httpHeaders") {
-        // The API replaces all parameters, and all headers, at once. Another tab may have changed others.
+        // The API replaces the parameters as a whole, and the headers too. Another tab may have changed others.
         let newest = Draft::of(&remote::get::<Job>(&path).await?);
         let mut now = rebased(draft, base, &newest);
         fill_in(&mut now, nodes);

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_follow_from_the_roles_and_those_of_unknown_roles_stay() {
+    fn callers_follow_from_the_roles_and_stay_if_a_role_is_unknown() {
         let callers = |roles: &[&str], before: &[ApiCaller]| {
             let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
             callers_of("x", &roles, before)

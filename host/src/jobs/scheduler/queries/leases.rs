@@ -26,7 +26,7 @@ pub(in crate::jobs::scheduler) struct Renewal {
     pub cancel_requested: bool,
 }
 
-/// Renews leases for `lease` from now. Returns the runs whose leases are still held.
+/// Renews leases: each ends after the duration `lease`, counted from now. Returns the runs whose leases are still held.
 pub(in crate::jobs::scheduler) async fn renew_leases(
     connection: &mut PgConnection,
     held: &[HeldLease],

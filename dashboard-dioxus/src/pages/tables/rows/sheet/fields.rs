@@ -11,8 +11,8 @@ use crate::{
     value::{is_document, is_text, one_line, short_type},
 };
 
-/// Maximum size in bytes of a text in a field with one line. A longer text is shown in a field with several lines if it
-/// has this size when the form opens.
+/// Maximum size in bytes of a text that gets a field with one line. A longer text gets a field with several lines. The
+/// size is measured only when the form opens.
 const MAX_LINE_BYTES: usize = 80;
 
 /// The value of a field.
