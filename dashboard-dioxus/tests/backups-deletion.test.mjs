@@ -26,7 +26,7 @@ test("dialog says why the other backups could not be counted", async (t) => {
   await shown(dialog.getByRole("alert").filter({ hasText: "Postgres can't be reached." }));
 });
 
-test("dialog does not call the first page of backups all of them", async (t) => {
+test("dialog says “At least” if there are more backups than it has read", async (t) => {
   const { id, name } = await createProject("many backups");
   await backUp(`project:${id}`);
   await backUp(`project:${id}`);

@@ -206,7 +206,7 @@ test("failed export says why", async (t) => {
   await shown(dialog(page, "Export").getByText(/division by zero/));
 });
 
-test("tabs of the database tools have addresses, which also name the open item", async (t) => {
+test("tabs of the database tools have addresses, and the arrow keys move between them", async (t) => {
   const { id } = await createProject("tabs", BOOKS);
   const page = await openPage(t, { origins: STORE });
   await page.goto(tools(id, {}));
@@ -266,7 +266,8 @@ test("source of an export stays the chosen one when a table is created meanwhile
   const format = form.getByRole("radiogroup", { name: "Format" }).getByRole("radio").last();
   await format.check();
   await page.unroute(tables);
-  // The second response arrives after the first one was shown. The page sets the timer for it after the first one.
+  // The page sets the timer for the second read after it has shown the response to the first one. So once the second
+  // response has arrived, the first one was shown.
   let reads = 0;
   page.on("response", (response) => {
     if (response.url().includes("/tables?fields=summary")) reads += 1;

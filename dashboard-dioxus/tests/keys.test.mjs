@@ -146,7 +146,7 @@ test("the form of a new key checks its fields and keeps their values", async (t)
   assert.equal(await name.inputValue(), "");
 });
 
-test("keys of one name are told apart, and a warning precedes the end of the last publishable one", async (t) => {
+test("keys with the same name are told apart, and revoking the last publishable key shows a warning", async (t) => {
   const { id } = await createProject("ambiguous");
   const page = await openPage(t);
   await page.goto(`${url}/projects/${id}/keys`);

@@ -88,7 +88,7 @@ test("the dialog shows an operator of the address that it does not offer", async
   assert.equal(await operator.inputValue(), "neq");
 });
 
-test("a value of which only the beginning is shown is no filter", async (t) => {
+test("a value of which only the beginning is shown can't become a filter", async (t) => {
   const project = await withTables("big");
   const page = await openTable(t, project, { table: "big_cells" });
   await grid(page, "big_cells").getByRole("gridcell", { name: /^x{50}/ }).click({ button: "right" });

@@ -50,8 +50,8 @@ impl BackupsState {
             self.catalogue.sync_with_storage().await?;
         }
         let ended: HashSet<Uuid> = waiting.into_iter().map(|project| project.run).collect();
-        // If a run ended during the synchronization, its dump was possibly not looked for. The node that sees its end,
-        // or the next sweep, continues that deletion.
+        // Skip runs that ended during the synchronization, because it may have missed their dumps. The node that sees
+        // the end of such a run, or the next sweep, continues the deletion.
         for project in queries::waiting_deletions(&self.platform).await? {
             if !ended.contains(&project.run) {
                 continue;

@@ -176,7 +176,7 @@ fn server(description: &str, listener: &str) -> Server {
         .build()
 }
 
-/// Adds the response of the gate, or that to a malformed request, to an operation without any 4xx response.
+/// Adds a 4xx response to an operation without any: 400 if it needs no authentication, otherwise 401.
 fn add_client_error(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
     if responses.keys().any(|status| status.starts_with('4')) {

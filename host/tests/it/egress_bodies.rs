@@ -62,7 +62,7 @@ async fn request_keeps_its_own_accept_encoding_and_ranges() {
 }
 
 #[tokio::test]
-async fn body_with_another_encoding_is_left_out_of_the_response() {
+async fn body_with_an_unsupported_encoding_is_left_out_of_the_response() {
     for encoding in ["zstd", "gzip, gzip", "compress"] {
         let response = get(&serve(encoding, TEXT.to_vec()).await, Vec::new()).await.unwrap();
         assert_eq!((response.status, response.body.len(), response.truncated), (200, 0, true), "{encoding}");

@@ -16,7 +16,7 @@ use verdict::Verdict;
 /// Maximum size of the response preview in the run history.
 const MAX_PREVIEW_BYTES: usize = 4 << 10;
 
-/// Maximum number of redirects if the job sets none.
+/// Maximum number of redirects if the job sets no maximum and `expectStatus` contains no redirect.
 const DEFAULT_MAX_REDIRECTS: u32 = 5;
 
 #[derive(Deserialize, JsonSchema)]

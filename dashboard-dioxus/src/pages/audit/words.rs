@@ -74,7 +74,7 @@ pub(super) fn thing_address(entry: &AuditEntry) -> Option<(String, &'static str)
 }
 
 /// Returns who made a change: a user of an app by e-mail address, or by the beginning of the id if the entry has no
-/// e-mail address. `you` is the caller's own name.
+/// e-mail address. If the actor is `you`, the signed-in owner, returns the word "you".
 pub(super) fn actor_in_words(entry: &AuditEntry, you: Option<&str>) -> String {
     let actor = entry.actor.as_str();
     if you == Some(actor) {

@@ -101,7 +101,7 @@ pub(super) fn backup_in_words(job: &Job) -> Option<(String, String)> {
     Some((target, if kept.is_empty() { "every backup".to_owned() } else { kept.join(", ") }))
 }
 
-/// Returns the city of a job's time zone after a space, if the zone is not the browser's.
+/// Returns a space and the city of a job's time zone. Empty if the job has the browser's time zone.
 pub(super) fn other_zone(job: &Job) -> String {
     if job.timezone == text::browser_timezone() { String::new() } else { format!(" {}", city(&job.timezone)) }
 }

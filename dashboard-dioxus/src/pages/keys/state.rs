@@ -40,7 +40,7 @@ pub(super) fn ambiguous_names(keys: &[ApiKey], now: DateTime<Utc>) -> Vec<String
     active().filter(has_other).map(|key| key.name.clone()).collect()
 }
 
-/// Returns whether no other active key has the type of a key.
+/// Returns whether there is no active key of the same type besides this one.
 pub(super) fn is_last_of_type(key: &ApiKey, keys: &[ApiKey], now: DateTime<Utc>) -> bool {
     let is_other = |other: &&ApiKey| other.id != key.id && other.key_type == key.key_type;
     !keys.iter().filter(is_other).any(|other| !key_state(other, now).ended)

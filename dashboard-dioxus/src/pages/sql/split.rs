@@ -118,6 +118,7 @@ pub(super) fn quoted_length(bytes: &[u8], quote: u8, is_escaped: bool) -> usize 
 }
 
 /// Returns the length in bytes of the dollar-quoted string at the start of `bytes`, or 1 if the dollar starts none.
+/// `before` is the byte before the dollar.
 pub(super) fn dollar_quoted_length(bytes: &[u8], before: Option<&u8>) -> usize {
     // In `a$1` and `$1`, the dollar starts no quote.
     let is_name = before.is_some_and(is_name_byte);

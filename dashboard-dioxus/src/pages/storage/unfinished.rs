@@ -11,8 +11,8 @@ use crate::{
     ui::{Confirm, Icon, IconName, Mark, Shape, messages},
 };
 
-/// The number of unfinished uploads, which opens their list. It does not include the uploads of this tab, which the
-/// dock shows, except those that this tab failed to abort.
+/// The number of unfinished uploads. A click on it opens their list. It does not include the uploads of this tab, which
+/// the dock shows, except those that this tab failed to abort.
 #[component]
 pub(super) fn UnfinishedUploads(project: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
     let path = use_memo(move || paths::unfinished_uploads(&project.read(), &bucket.read()));

@@ -79,7 +79,7 @@ pub(super) fn copy(state: State) {
     });
 }
 
-/// Writes a table of the clipboard into the cells from the first selected one on. One value fills the selected cells.
+/// Pastes the clipboard. A single value fills the selected cells. A table of values begins at the first selected cell.
 pub(super) fn paste(state: State, event: &ClipboardEvent) {
     let extent = state.extent();
     let cursor = state.cursor.peek().within(extent);

@@ -228,7 +228,7 @@ mod tests {
     fn lots_decide_among_too_many_strangers_and_asking_again_does_not_help() {
         let now = Instant::now();
         let mut turns = Turns::new(now);
-        // The queue has no place for the last 1250.
+        // The queue has no place for the last 1249.
         for number in 0..3500 {
             assert!(turns.take(stranger(number), now).is_err());
         }

@@ -13,7 +13,7 @@ use super::{
     writer::{Alias, Origin, SqlWriter},
 };
 
-/// An embedded table that is joined: the number of its aliases, and its plan.
+/// An embedded table that is joined: the number in its aliases, and its plan.
 type Joined<'a, 'p> = (usize, &'a EmbedPlan<'p>);
 
 /// Writes the row as one JSON value. Returns the tables to join.

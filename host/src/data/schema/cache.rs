@@ -185,8 +185,8 @@ impl SchemaCache {
         let schema = Arc::new(schema);
         let previous = entry.schemas[role as usize].swap(Some(schema.clone()));
         entry.version.store(Arc::new(schema.version.clone()));
-        // With the previous schema, statements that run this code shared connections. The code may have changed their
-        // sessions. Now that the new schema is stored, no further request shares a new connection like that.
+        // With the previous schema, statements that run the additional code shared connections, whose sessions it may
+        // have changed. The new schema is stored first, so no such statement shares one of the new connections.
         if previous.is_some_and(|previous| schema.runs_more_code_than(&previous)) {
             self.pools.renew(project, role);
         }

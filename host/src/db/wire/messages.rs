@@ -159,7 +159,7 @@ impl MessageGuard {
         kept
     }
 
-    /// Passes on other bytes than Postgres's own. `space` contains `kept` bytes to pass on, and may be overwritten
+    /// Passes on bytes that Postgres did not send. `space` contains `kept` bytes to pass on, and may be overwritten
     /// after these. Returns the new number of bytes to pass on.
     fn insert(&mut self, inserted: &[u8], space: &mut [u8], kept: usize) -> usize {
         let end = kept + inserted.len();

@@ -68,9 +68,9 @@ impl DecodeError {
         self
     }
 
-    /// Adds a member to a path that ends at an object, if it is the only member of the object whose value is described
-    /// like the wrong one. serde collects the members of an object with a tag before it reads their values, so the last
-    /// step of the path is lost.
+    /// Completes a path that ends at an object instead of the wrong value in it: serde collects the members of an
+    /// object with a tag before it reads their values, so the last step of the path is lost. Adds a member only if no
+    /// other member of the object has a value that fits the description of the wrong value.
     pub(super) fn within_only_member(mut self, root: &Node) -> Self {
         if let Some(key) = self.only_wrong_member(root).map(str::to_owned) {
             self.path.insert(0, Step::Member(key));

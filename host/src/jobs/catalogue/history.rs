@@ -26,8 +26,7 @@ struct FailuresRow {
     error_text: Option<String>,
 }
 
-/// Returns the failures of each job since its last success. Of a run with several attempts, only the last attempt
-/// counts.
+/// Returns the failures of each job since its last success. Of a run and its retries, only the last one counts.
 pub(super) async fn failures(pool: &PgPool, jobs: &[Uuid]) -> Result<HashMap<Uuid, JobFailures>, sqlx::Error> {
     let rows: Vec<FailuresRow> = sqlx::query_as(
         "SELECT wanted.job AS job_id, failed.count, failed.since, newest.id AS run_id, newest.error_text

@@ -10,7 +10,7 @@ use super::{
     state::{STATEMENT_TIMEOUT, SchedulerState},
 };
 
-/// Interval of attempts to claim the run, which fail while another scheduler executes it.
+/// Interval at which the process tries to claim the run. While another scheduler executes the run, this fails.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Claims the run and executes it, unless another scheduler claims it first. If that scheduler crashes, ends the run

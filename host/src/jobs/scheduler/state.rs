@@ -43,7 +43,7 @@ pub struct RunEnded {
     pub previous_status: Option<RunStatus>,
 }
 
-/// Result of an attempt.
+/// Result of an executed run.
 pub(super) struct Outcome {
     pub(super) id: Uuid,
     pub(super) run: Arc<ActiveRun>,

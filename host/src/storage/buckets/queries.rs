@@ -126,8 +126,8 @@ pub(super) async fn update_bucket(
     .map(|done| done.rows_affected() == 1)
 }
 
-/// Deletes a bucket and, by the foreign key, its open uploads. A trigger deletes the records of its objects, or keeps
-/// their limits.
+/// Deletes a bucket and, by the foreign key, its open uploads. A trigger deletes the records of its objects, except
+/// those of paths where a signed URL may still store an object.
 pub(super) async fn delete_bucket(platform: &PgPool, project_id: &str, name: &str) -> Result<()> {
     sqlx::query("DELETE FROM buckets WHERE project_id = $1 AND name = $2")
         .bind(project_id)

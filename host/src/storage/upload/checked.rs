@@ -51,7 +51,7 @@ impl CheckedUpload<'_> {
         opened.ok_or_else(|| self.bucket_deleted())
     }
 
-    /// Records an upload directly to its path, in `file_metadata`.
+    /// Records an upload whose object is stored directly at its path, in `file_metadata`.
     pub(super) async fn record(&self, upload_id: Option<&str>, lifetime: Duration) -> ApiResult<()> {
         let Self { access, plan, max_size } = *self;
         let upload = NewUpload {

@@ -7,7 +7,8 @@ use tokio::time::timeout;
 
 use crate::support::{TestApp, eventually};
 
-/// Shorter than the time after which the connection of a cancelled statement is no longer used.
+/// Time after which the test cancels a statement. It is shorter than the time after which the connection of a cancelled
+/// statement is no longer used.
 const WAITING_TIME: Duration = Duration::from_millis(50);
 
 #[tokio::test]

@@ -129,7 +129,7 @@ async fn claims_are_those_of_an_access_token() {
         for differing in ["iat", "exp"] {
             assert!(claims.remove(differing).is_some_and(|time| time.is_i64()), "{differing}");
         }
-        // A view has no session, and so no method by which a session was opened.
+        // A read as a user has no session, and so no method by which a session was opened.
         claims.remove("session_id");
         claims.remove("amr");
     }

@@ -69,7 +69,7 @@ pub(super) fn Toolbar(view: View) -> Element {
                     }
                 }
                 button {
-                    // A phone has no room for two: the line under the rows also contains this button.
+                    // Phones hide this button, because the line under the rows also contains it.
                     class: "btn btn-ghost btn-icon only-wide",
                     r#type: "button",
                     "aria-label": "Refresh",

@@ -27,7 +27,7 @@ pub(super) const PARAMETER: &str = "as";
 /// The viewer that has the publishable key alone.
 const PUBLISHABLE: &str = "publishable";
 
-/// Prefix of the id of a signed-in user.
+/// Prefix of a viewer that is a signed-in user. The user's id follows.
 const USER_PREFIX: &str = "user:";
 
 /// Returns the viewer that the address names. `None` for the owner.
