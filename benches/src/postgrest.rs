@@ -1,4 +1,4 @@
-//! The peer, PostgREST, on the same database with the same privileges.
+//! Runs PostgREST, with which AtlasHub is compared, on the same database with the same privileges.
 
 use std::{
     net::SocketAddr,

@@ -82,7 +82,7 @@ test("a contrast that is too low is found", async (t) => {
   assert.ok((await lowContrast(page, "dark")).length > 0);
 });
 
-test("a dialog holds the focus and returns it", async (t) => {
+test("a dialog that closes returns the focus to the button that opened it", async (t) => {
   const page = await openPage(t);
   await page.goto(`${url}/ui`);
   await button(page, "Open dialog").click();

@@ -34,7 +34,7 @@ test("filter of a list follows the address, and the address follows the filter",
   }
 });
 
-test("users that do not match offer to clear the filter, which is in the address", async (t) => {
+test("a list of users without a match offers to clear the filter, which is in the address", async (t) => {
   const { id } = await createProject("filtered users");
   await admin("PATCH", `/projects/${id}/auth`, { enabled: true });
   await admin("POST", `/projects/${id}/users`, { email: "ann@example.com", password: "a long enough password" });
@@ -49,7 +49,7 @@ test("users that do not match offer to clear the filter, which is in the address
   await eventually(() => search(page) === "ann", "the address");
 });
 
-test("buckets that do not match offer to clear the filter", async (t) => {
+test("a list of buckets without a match offers to clear the filter", async (t) => {
   const { id } = await createProject("filtered buckets");
   await admin("POST", `/projects/${id}/buckets`, { name: "covers" });
   const page = await openPage(t);

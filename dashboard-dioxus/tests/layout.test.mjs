@@ -75,7 +75,7 @@ test("link of the shown section of the settings is on the screen of a phone", as
   await eventually(isShown("General"), "the first section");
 });
 
-test("menu of a policy has the color of the page above the text that it covers", async (t) => {
+test("cell with the menu of a policy hides the text under it with the color of the page", async (t) => {
   const { id } = await createProject("policies", [
     "create table books (id int primary key)",
     `create policy many on books using (${Array.from({ length: 9 }, (_, n) => `id <> ${n}`).join(" and ")})`,

@@ -71,7 +71,7 @@ test("keys of a new project are shown although its form was left", async (t) => 
   await admin("DELETE", `/projects/${items[0].id}`, { confirm: name });
 });
 
-test("form of a new project has the focus in its required name, from a link and from the palette", async (t) => {
+test("required name of a new project has the focus when a link or the palette opens the form", async (t) => {
   const page = await openPage(t);
   const name = page.getByRole("textbox", { name: "Name", exact: true });
   const isFocused = () => name.evaluate((field) => field === document.activeElement);

@@ -139,7 +139,7 @@ test("timed out statement shows its limit and offers more time", async (t) => {
   await shown(alert(page).getByText(/^Cancelled after \d/));
 });
 
-test("more time repeats what timed out, even if the query has changed", async (t) => {
+test("button for more time runs the statement that timed out, even if the query has changed", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   const update =
@@ -276,7 +276,7 @@ test("statement that destroys data needs a confirmation that counts the loss", a
   assert.ok(!(await schemaHas(project, "doomed")));
 });
 
-test("back up first and run creates a backup before the statement runs", async (t) => {
+test("button “Back up first and run” creates a backup before the statement runs", async (t) => {
   const project = await withBooks();
   const page = await openSql(t, project);
   await runSql(project, "create table old_books (id int)");

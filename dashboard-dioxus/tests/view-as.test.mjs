@@ -84,7 +84,7 @@ test("table that is not exposed to visitors links to its access, and is empty if
   assert.equal(await button(page, "Insert row").count(), 0);
 });
 
-test("search for a user that is closed leaves the rows of the owner", async (t) => {
+test("closing the search for a user leaves the rows of the owner", async (t) => {
   const project = await withNotes();
   const page = await openTable(t, project, { table: "notes" });
   await viewAs(page).selectOption({ label: "Signed-in user…" });

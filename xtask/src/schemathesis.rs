@@ -1,5 +1,5 @@
-//! Installs Schemathesis, which generates requests from the OpenAPI document, from PyPI once, and keeps it in the cache
-//! folder.
+//! Installs Schemathesis from PyPI once, and keeps it in the cache folder. It generates requests from the OpenAPI
+//! document.
 
 use std::{path::PathBuf, process::Command};
 

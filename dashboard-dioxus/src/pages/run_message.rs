@@ -10,7 +10,7 @@ use crate::{remote, ui::messages};
 /// Interval at which the state of the run is read.
 const INTERVAL_MS: u32 = 1_000;
 
-/// Texts for the message about a run, which say what it does.
+/// Texts for the message about a run: what the run does, and what it did.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Work {
     /// For example `Backing up notebook`.
@@ -74,7 +74,7 @@ impl Work {
     }
 }
 
-/// Shows a message about a run until it is dismissed, and replaces it when the run ends.
+/// Shows a message about a run, and replaces it with the run's result when the run ends.
 pub(super) fn follow(run: String, work: Work) {
     let message = messages::begin(work.doing.clone(), &run);
     // The message is also updated on other pages.

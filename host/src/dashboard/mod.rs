@@ -2,8 +2,8 @@
 //!
 //! [`files`] finds a file among those that `host/build.rs` embedded, or in the folder `ATLASHUB_DASHBOARD_DIR`.
 //! [`headers`] contains the content security policy and the other headers of the page. [`routes`] serves assets by
-//! name, and serves browsers the page at every address that is not reserved, for example for an API, since the
-//! dashboard's router reads the address. The files contain no data of the owner, so they need no sign-in.
+//! name. At every other address that is not reserved, for example for an API, it serves browsers the page, whose router
+//! reads the address. The files contain no data of the owner, so they need no sign-in.
 //!
 //! Deliberately absent: building the files (`cargo xtask` does that).
 

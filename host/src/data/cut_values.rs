@@ -7,9 +7,9 @@ use super::{
     plan::CutForm,
 };
 
-/// Writes a value. Postgres sends a short value whole, after `=`, and of a long one its size in bytes, `:` and its
-/// beginning. Writes such a beginning as a string of at most `max_bytes`, and returns the size. `push` receives the
-/// JSON in pieces.
+/// Writes a value. Postgres sends a short value as `=` and the whole value, and a long one as its size in bytes, `:`
+/// and its beginning. Writes such a beginning as a string of at most `max_bytes`, and returns the size. Returns `None`
+/// for a whole value. `push` receives the JSON in pieces.
 pub(super) fn write<E: From<InvalidValue>>(
     form: CutForm,
     value: &[u8],

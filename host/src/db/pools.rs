@@ -36,7 +36,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 pub struct PoolLimits {
     /// Maximum number of connections of all projects and roles.
     pub budget: usize,
-    /// Maximum number of shared connections per project and role. As many others run one statement at a time.
+    /// Maximum number of shared connections per project and role. It is also the maximum number of the other
+    /// connections, each of which runs one statement at a time.
     pub size: usize,
     pub statement_timeout: Duration,
     /// Whether writes that wait at the same moment may share transactions.

@@ -18,8 +18,8 @@ use super::{
 
 /// Maximum number of channels that one node serves at once.
 const MAX_PARALLEL_CHANNELS: usize = 8;
-/// Time for which a node claims a channel to deliver to it. It is longer than an attempt and recording its result can
-/// take.
+/// Time for which a node claims a channel to deliver to it. It is longer than an attempt and the recording of its
+/// result can take together.
 const CLAIM_SECONDS: f64 = 60.0;
 /// Maximum number of attempts per delivery. With the delays between them, they take about two hours.
 const MAX_ATTEMPTS: i32 = 8;

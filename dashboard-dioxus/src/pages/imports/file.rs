@@ -53,7 +53,7 @@ fn TableAndFile(
     /// Whether the project has more tables than these.
     has_more: bool,
 ) -> Element {
-    // If the address names no table, the server says so.
+    // A table that the incomplete list does not contain may still exist. If it does not, the server says so.
     let chosen = address::use_parameter(TABLE).filter(|chosen| has_more || tables.contains(chosen));
     let only = tables.first().filter(|_| tables.len() == 1 && !has_more).cloned();
     let table = chosen.or(only);

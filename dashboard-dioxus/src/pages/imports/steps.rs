@@ -29,7 +29,7 @@ pub(super) fn ImportSteps(project: String, import: String) -> Element {
     use_refresh("/imports", now.as_ref().is_some_and(|import| import.state == ImportState::Running));
     let is_imported = now.as_ref().is_some_and(|import| import.state == ImportState::Done && !import.dry_run);
     let state = now.map(|import| import.state);
-    // Reads the list again, which still shows the previous state.
+    // Reads the list again, because it still shows the previous state.
     use_effect(use_reactive!(|state| {
         if state.is_some() {
             remote::forget("/imports");
@@ -196,7 +196,7 @@ fn Apply(
     let has_run = import.run_id.is_some();
     let run = import.run_id.clone();
     use_effect(use_reactive!(|run| {
-        // Scrolls to the result of a run that was started on this page, which may be out of sight.
+        // Scrolls to the result of a run that was started on this page, because the result may be out of sight.
         if run.is_some() && was_started.replace(false) {
             spawn(async move {
                 dom::next_frame().await;

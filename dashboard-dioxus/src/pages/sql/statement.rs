@@ -50,7 +50,8 @@ impl Parsed {
     }
 }
 
-/// Returns the range of the word that starts at a byte offset, or of the last word at the end of the text.
+/// Returns the range of the word, or of the other character, that starts at a byte offset. If the text ends there,
+/// returns the range of the last word.
 pub(super) fn word_at(text: &str, byte: usize) -> Range<usize> {
     let is_word = |character: &char| character.is_alphanumeric() || *character == '_';
     let rest = text.get(byte..).unwrap_or_default();

@@ -22,8 +22,8 @@ const MIN_WAIT: Duration = Duration::from_secs(1);
 /// Time after an audit entry in which failures of the same kind and address cause no other entry. The next entry
 /// contains their number.
 const FOLD_INTERVAL: Duration = Duration::from_secs(60);
-/// Failures between two removals of entries without recent failures. A removal visits every entry, so it must not
-/// happen on each failure.
+/// Number of failures after which entries without recent failures are removed. A removal visits every entry, so it must
+/// not happen on each failure.
 const REMOVAL_INTERVAL: u32 = 1000;
 
 /// Counts failures: by address for the limit, by address and kind for the audit log. The addresses of one IPv6 network
@@ -54,8 +54,8 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// Returns the time that the address must wait until its next code is checked, even a correct one, and its next
-    /// wrong token is counted. Returns `None` if it need not wait.
+    /// Returns the time that the address must wait, or `None` if it need not wait. Meanwhile, codes are refused without
+    /// being checked, and wrong tokens are refused without being counted. The right token is accepted.
     pub(super) fn remaining_wait(&self, address: IpAddr) -> Option<Duration> {
         let until = *self.blocked_until.get(&client_network(address))?;
         until.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())

@@ -34,7 +34,7 @@ pub struct RestoreJob(pub Restores);
 pub struct RestoreParams {
     pub(super) restore: Uuid,
     pub(super) action: Action,
-    /// Whether database objects that can't be created after the rows are left out.
+    /// Whether to leave out database objects that can't be created after the rows were loaded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) skip_failed_objects: bool,
 }

@@ -22,8 +22,8 @@ use super::{
 ///
 /// # Errors
 /// Returns `unknown_table` or `unknown_column` for a name that the schema does not contain, `forbidden` for a name that
-/// the role may not read, and `invalid_value` or `invalid_request` for other problems. The detail `field` names the
-/// text with the problem.
+/// the role may not read, and `invalid_value` or `invalid_request` for other problems. If the filter, the order or the
+/// selected columns have the problem, the detail `field` says which of them.
 pub fn plan_export<'p>(schema: &'p Schema, table_name: &str, request: &'p ExportRequest) -> ApiResult<ExportPlan<'p>> {
     let table = resolve::table(schema, table_name)?;
     if !table.can_select && !table.columns.iter().any(|column| column.can_select) {

@@ -21,7 +21,7 @@ const PIPE_BYTES: i32 = 1024 * 1024;
 pub struct DumpBytes {
     output: ReaderStream<ChildStdout>,
     size_bytes: u64,
-    /// Receives the number of bytes at the end of the stream.
+    /// Receives the total number of bytes when the stream ends.
     drained: Option<oneshot::Sender<u64>>,
 }
 

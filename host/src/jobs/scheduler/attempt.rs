@@ -1,5 +1,5 @@
-//! One run, from its claim to its outcome. Every attempt has an outcome, even if the runner panics, or does not end at
-//! the time limit or after a stop.
+//! One run, from its claim to its outcome. Every run has an outcome, even if the runner panics, or does not end at the
+//! time limit or after a stop.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ use crate::jobs::{
 const LEASE_LOST: &str = "the server lost the run's lease: it could not reach the database in time, or another server \
                           ended the run";
 
-/// Error of a run with a fire time whose job was disabled. `cancel_queued_runs` writes the same text.
+/// Error of a run with a fire time, if its job was disabled. `cancel_queued_runs` writes the same text.
 const JOB_DISABLED: &str = "the job was disabled";
 
 /// Time for a runner to end by itself after its timeout or a stop. After that, its future is dropped.

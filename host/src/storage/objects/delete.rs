@@ -10,8 +10,8 @@ use super::super::{
 };
 use crate::error::{ApiError, ApiResult};
 
-/// Removes an object and its record. While a signed URL may still store an object at the path, the record stays for its
-/// limit.
+/// Removes an object and its record. While a signed URL may still store an object at the path, the record stays,
+/// because it contains the maximum size of that object.
 ///
 /// # Errors
 /// Returns 400 for an invalid object key, and 404 if the bucket or the object does not exist.

@@ -198,8 +198,8 @@ pub(super) async fn cancel_move(platform: &PgPool, id: Uuid, staged: &ListedObje
     .map(drop)
 }
 
-/// Ends an upload and records the moved object: step 3 of a move. A new record has expired, because the URL of the
-/// upload leads to another key.
+/// Ends an upload and records the moved object: step 3 of a move. If the path had no record, the new one is inserted as
+/// expired, because the URL of the upload leads to another key.
 pub(super) async fn finish_move(platform: &PgPool, id: Uuid, object: &ObjectMeta) -> Result<()> {
     sqlx::query(
         "WITH ended AS (UPDATE open_uploads SET state = 'over' WHERE id = $1

@@ -66,7 +66,8 @@ enum Verdict {
 ///
 /// A smaller limit signed for a replacement does not apply to the object that already existed: the record contains that
 /// object's size and ETag. An object modified later than [`UPLOAD_GRACE`] after the last URL expired was not uploaded
-/// with a signed URL, so no limit applies. Until then, the limit applies again after the object was removed.
+/// with a signed URL, so no limit applies. Until then, the limit also applies to an object that is stored after the
+/// recorded one was removed.
 fn judge(record: Option<&FileRecord>, object: &ObjectMeta) -> Verdict {
     let Some(record) = record else { return Verdict::Record };
     if record.size == Some(object.size) && record.etag == object.etag {

@@ -46,7 +46,7 @@ pub(crate) async fn upload_and_plan(app: &TestApp, project: &TestProject, bytes:
 }
 
 #[tokio::test]
-async fn archive_of_another_database_is_reachable_only_with_the_secret_key() {
+async fn tables_from_another_database_are_reachable_only_with_the_secret_key() {
     let app = TestApp::start().await;
     let project = app.create_project("imported").await;
     project.sql("CREATE TABLE present (id int PRIMARY KEY)").await;
@@ -132,7 +132,7 @@ async fn dump_of_a_platform_database_is_not_planned() {
 }
 
 #[tokio::test]
-async fn uploads_are_checked_before_they_are_planned() {
+async fn uploads_are_checked_before_their_restore_is_planned() {
     let app = TestApp::start().await;
     let (project, other) = (app.create_project("own").await, app.create_project("other").await);
     let signed = sign(&app, &project, 5).await;

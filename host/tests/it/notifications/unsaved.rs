@@ -1,4 +1,4 @@
-//! Tests of channel settings that are not stored.
+//! Test notifications with channel settings that are not stored.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -283,7 +283,7 @@ async fn staged_object_above_max_size_is_removed_and_can_be_sent_again() {
 /// The owner's object is larger than its URL allows, so it is removed at the next access. The staged upload must not be
 /// discarded because of that object.
 #[tokio::test]
-async fn staged_upload_replaces_an_oversize_object_whose_url_keeps_its_max_size() {
+async fn staged_upload_replaces_an_oversize_object_and_max_size_still_applies_to_its_url() {
     let app = TestApp::start().await;
     let project = open_project(&app, "in the way").await;
     let publishable = project.publishable();

@@ -62,7 +62,7 @@ async fn long_values_are_cut_and_listed() {
 }
 
 #[tokio::test]
-async fn cut_reads_page_by_cursor_and_embed_no_tables() {
+async fn reads_that_cut_values_have_cursors_and_no_embedded_tables() {
     let app = TestApp::start().await;
     let project = app.create_project("Pages").await;
     project
@@ -85,7 +85,7 @@ async fn cut_reads_page_by_cursor_and_embed_no_tables() {
 }
 
 #[tokio::test]
-async fn hundred_rows_of_five_megabytes_are_a_small_response() {
+async fn hundred_rows_with_five_megabytes_each_give_a_small_response() {
     let app = TestApp::start().await;
     let project = app.create_project("Large").await;
     project
@@ -103,7 +103,7 @@ async fn hundred_rows_of_five_megabytes_are_a_small_response() {
 }
 
 #[tokio::test]
-async fn cell_limit_is_checked_and_only_for_the_owner() {
+async fn cell_limit_is_validated_and_accepted_only_from_the_owner() {
     let app = TestApp::start().await;
     let project = app.create_project("Limits").await;
     project.sql("CREATE TABLE docs (id int PRIMARY KEY)").await;

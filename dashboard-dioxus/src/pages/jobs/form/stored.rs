@@ -1,5 +1,5 @@
-//! Stores the unsaved input of a form in the tab's session storage, so that it survives a reload and the end of the
-//! sign-in.
+//! Stores the unsaved input of a form in the tab's session storage, so that it survives a reload, and is still there
+//! after the owner has had to sign in again.
 //!
 //! The body of the request and the values of its headers are not stored, because they may be secret. Only the fact that
 //! the owner has typed some is stored.

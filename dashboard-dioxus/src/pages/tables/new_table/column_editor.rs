@@ -115,7 +115,8 @@ pub(super) fn ColumnEditor(
                 r#type: "button",
                 "aria-label": "Remove column {number}",
                 onclick: move |_| {
-                    // The line of the last column disappears.
+                    // The columns after this one move up a line, so the last line disappears. If it has the focus, the
+                    // line before it gets the focus.
                     focus::hand_over(format!("[aria-label='Remove column {position}'], #add-column"));
                     columns.write().remove(position);
                 },

@@ -1,5 +1,5 @@
 //! Makes one transaction of several requests, in the bytes that the client library sends: of the request that sets a
-//! user's claims and the one after it, or of all requests between two others.
+//! user's claims and the one after it, or of all requests from [`BEGIN_SHARED`] to [`END_SHARED`].
 
 use std::{collections::VecDeque, io};
 

@@ -23,7 +23,8 @@ pub(super) struct Statements {
     pub(super) move_range: String,
     /// Moves the rows whose numbers are in the array `$1`.
     pub(super) move_set: String,
-    /// For an upsert, compares the keys of waiting rows, whose numbers are in the array `$1`, with those of all rows.
+    /// For an upsert, compares the keys of waiting rows, whose numbers are in the array `$1`, with those of all rows. A
+    /// row waits if it may need other rows to be moved first.
     pub(super) same_keys: Option<String>,
     /// For each column, statements that read its values in the file.
     pub(super) probes: Vec<Probe>,
@@ -100,8 +101,8 @@ impl Source<'_> {
         }
     }
 
-    /// Returns the condition that the value is the column's default: an object does not have the key. Returns `None` if
-    /// the value never is the default.
+    /// Returns the condition under which the value is the column's default: the object does not have the key. Returns
+    /// `None` if the value never is the default.
     fn is_default(&self) -> Option<String> {
         let can_be_default = self.column.default.is_some() && !self.is_csv;
         can_be_default.then(|| format!("s.doc::json -> {} IS NULL", escape_literal(&self.key)))
