@@ -95,7 +95,7 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                     let message = refused.message();
                     failure.set(Some(match created {
                         Some(created) => {
-                            // Another attempt uses the project that exists now.
+                            // The next attempt uses this project instead of creating another one.
                             chosen.set(project_id);
                             let name = created.project.name.clone();
                             show_keys_before(created, None);
