@@ -45,9 +45,9 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
         RemoteState::Failed(failure) => (Vec::new(), Some(failure.message())),
         RemoteState::Loading => (Vec::new(), None),
     };
-    // The backup's own project may have been deleted.
     let is_new = chosen() == NEW;
     let name_problem = length_problem(&new_name.read()).filter(|_| is_new);
+    // The backup's own project, which is chosen at first, may have been deleted.
     let is_known = is_new || items.iter().any(|(id, _)| *id == chosen());
     let path = format!("/backups/{}/restore", backup.id);
     let plan = move |event: FormEvent| {
