@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Postgres 18.6: two kinds of tables that Postgres 15 has can't be restored from a dump of the new pg_dump: a partition
-# with an identity column, and a child table that generates a column which its parent stores.
+# Postgres 18.6: two kinds of tables of Postgres 15 can't be restored from a dump that pg_dump 18 made: a partition with
+# an identity column, and a child table that generates a column which its parent stores.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 

@@ -300,7 +300,7 @@ test("a row's form says at the field why a value is refused", async (t) => {
   await sheet.getByRole("button", { name: "Cancel" }).click();
 });
 
-test("typing over a cell keeps the order of the keys, and Esc discards the text", async (t) => {
+test("typing over a cell keeps the order of the characters, and Esc discards the text", async (t) => {
   const project = await withTables("books");
   const page = await openTable(t, project, { table: "books", order: "id" });
   await cell(page, "12.50").click();

@@ -31,7 +31,7 @@ const METRICS: &[(Kind, &str, &str)] = &[
     (Counter, "atlashub_connections_refused_total", "Connections refused because the listener was full, by listener."),
     (Counter, "atlashub_http_requests_total", "HTTP requests by method, route and status."),
     (Counter, "atlashub_inserts_total", "Inserts that could share a transaction, by whether they did."),
-    (Counter, "atlashub_jobs_runs_total", "Run attempts that ended or were skipped, by status."),
+    (Counter, "atlashub_jobs_runs_total", "Runs that ended or were skipped, by status."),
     (Counter, "atlashub_lookups_total", "Reads by a unique key, by whether they were sent together with others."),
     (Counter, "atlashub_notification_tries_total", "Attempts to deliver a notification, by result."),
     (Counter, "atlashub_notifications_dropped_total", "Notifications dropped because a queue was full."),

@@ -1,5 +1,5 @@
-//! Installs openapi-python-client, which generates a Python client from the OpenAPI document, from PyPI once, and keeps
-//! it in the cache folder.
+//! Installs openapi-python-client from PyPI once, and keeps it in the cache folder. This program generates a Python
+//! client from the OpenAPI document.
 
 use std::path::PathBuf;
 

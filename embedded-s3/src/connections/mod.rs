@@ -57,20 +57,20 @@ pub(crate) enum SignedIn {
     UrlOrForm,
 }
 
-/// The order in which new connections replace open ones, the first one first. Connections of one rank are replaced in
-/// the order of their time, earliest first.
+/// The order in which new connections replace open ones: those of the first rank are replaced first. Connections of one
+/// rank are replaced in the order of their time, earliest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     /// Waits for a request. Its client is not known to have the key.
     StrangerWaits,
-    /// Serves a request whose signature has not been checked for a long time.
+    /// Serves a request that began long ago, but whose signature is still not checked.
     UncheckedForLong,
     /// Was opened or began a request a moment ago. It may be a new connection of AtlasHub, whose request has not
     /// arrived yet.
     StrangerArrives,
     /// Waits for a request. Its client has the key.
     TrustedWaits,
-    /// Serves a request whose signature was not checked.
+    /// Serves a request that began recently, and whose signature is not checked yet.
     Unchecked,
     /// Serves a request with a signature in its URL or form. The client has read nothing for a long time.
     UrlBlocked,
@@ -114,8 +114,8 @@ impl State {
         (is_served && self.signed_in == Some(SignedIn::UrlOrForm)).then_some(self.since)
     }
 
-    /// Returns the rank and the time of this connection, or `None` if it may not be replaced. From `reserved_from` on,
-    /// requests with a signature in their URL or form are on reserved connections.
+    /// Returns the rank and the time of this connection, or `None` if it may not be replaced. Requests
+    /// with a signature in their URL or form that began at `reserved_from` or later are on reserved connections.
     fn replaceable(&self, now: Instant, reserved_from: Option<Instant>) -> Option<(Rank, Instant)> {
         let is_older = |since: Instant, age: Duration| now.saturating_duration_since(since) > age;
         let blocked = self.blocked_since.filter(|since| is_older(*since, MAX_BLOCKED));

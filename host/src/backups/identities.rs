@@ -55,7 +55,7 @@ impl Identities {
     }
 
     /// Returns the identity that was given for a run, and deletes it. If none was given, returns the configured
-    /// identity. Returns `None` if no configured master key opens the given identity.
+    /// identity. Returns `None` if there is neither, or if no configured master key opens the given identity.
     pub(super) async fn take(&self, run: Uuid) -> Result<Option<AgeIdentity>, sqlx::Error> {
         let sealed: Option<Vec<u8>> =
             sqlx::query_scalar("DELETE FROM run_identities WHERE run_id = $1 RETURNING sealed")

@@ -1,8 +1,8 @@
 //! Rejects statements that contain anything the editor does not run.
 //!
 //! These checks only give earlier and clearer errors. They are not a security boundary: SQL built at run time, plpgsql
-//! bodies and deeply nested bodies are not checked, and of statements that are too large for a tree only the names of
-//! called functions. The boundary is the privileges of `proj_<id>_owner`.
+//! bodies and deeply nested bodies are not checked. Of statements that are too large for a tree, only the names of
+//! called functions are checked. The boundary is the privileges of `proj_<id>_owner`.
 
 use pg_query::protobuf::{ObjectType, VariableSetKind};
 use serde_json::Value;

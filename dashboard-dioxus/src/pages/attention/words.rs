@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_without_a_channel_are_named() {
+    fn headline_names_the_failures_that_no_channel_reports() {
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap_or_default();
         let check = |missing: &[MissingPart], expected: &str, is_of_backups: bool| {
             let item = Attention { missing: missing.to_vec(), ..item(AttentionKind::FailuresUnheard, 1, None) };

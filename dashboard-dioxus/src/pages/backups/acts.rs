@@ -15,8 +15,8 @@ use crate::{
     ui::{Confirm, Icon, IconName, Link, Mark, Shape, messages},
 };
 
-/// The button that backs up a database, or all databases. While a backup is created that [`Live::run_of`] knows, a link
-/// to its run is shown instead of the button.
+/// The button that backs up a database, or all databases. While [`Live::run_of`] returns a run that creates its backup,
+/// a link to this run is shown instead of the button.
 #[component]
 pub(super) fn BackUp(
     live: Live,

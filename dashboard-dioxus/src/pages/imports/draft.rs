@@ -13,8 +13,8 @@ use crate::draft;
 pub(super) struct Draft {
     /// Whether the beginning of the file is UTF-8. `None` if this tab did not read the file.
     pub(super) is_utf8: Option<bool>,
-    /// How a CSV file is read. If they are `None`, the server detects `header` and `delimiter`, and an empty field
-    /// means `NULL`.
+    /// This and the next two fields say how a CSV file is read. The server detects `header` and `delimiter` if they are
+    /// `None`. If `null_text` is `None`, an empty field means `NULL`.
     pub(super) header: Option<bool>,
     pub(super) delimiter: Option<String>,
     pub(super) null_text: Option<String>,

@@ -45,9 +45,9 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
         RemoteState::Failed(failure) => (Vec::new(), Some(failure.message())),
         RemoteState::Loading => (Vec::new(), None),
     };
-    // The backup's own project may have been deleted.
     let is_new = chosen() == NEW;
     let name_problem = length_problem(&new_name.read()).filter(|_| is_new);
+    // The backup's own project, which is chosen at first, may have been deleted.
     let is_known = is_new || items.iter().any(|(id, _)| *id == chosen());
     let path = format!("/backups/{}/restore", backup.id);
     let plan = move |event: FormEvent| {
@@ -95,7 +95,7 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                     let message = refused.message();
                     failure.set(Some(match created {
                         Some(created) => {
-                            // Another attempt uses the project that exists now.
+                            // The next attempt uses this project instead of creating another one.
                             chosen.set(project_id);
                             let name = created.project.name.clone();
                             show_keys_before(created, None);

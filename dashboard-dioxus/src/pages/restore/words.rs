@@ -85,7 +85,7 @@ pub(super) fn effect_in_words(state: RestoreState, project: &str) -> String {
 const MIN_ESTIMATE: i64 = 1_000;
 
 /// Returns what the project's database contains now, for example `2 tables with about 1 200 rows`. The number of rows
-/// is left out if the estimate of a table is missing, or if their sum is below [`MIN_ESTIMATE`].
+/// is left out if a table has no estimate, or if the sum of the estimates is below [`MIN_ESTIMATE`].
 pub(super) fn present_in_words(estimates: &[Option<i64>]) -> String {
     let tables = text::count(estimates.len() as i64, "table", "tables");
     match estimates.iter().copied().sum::<Option<i64>>() {

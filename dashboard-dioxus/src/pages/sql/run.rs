@@ -131,7 +131,7 @@ pub(super) fn cancel(mut workspace: Workspace, tab: &str) {
                         Err(Failure::SignedOut) => break,
                         _ => TimeoutFuture::new(100).await,
                     }
-                    // The workspace forgets the execution of a closed tab, which may still be running.
+                    // If the tab was closed, the workspace has forgotten the execution, but it may still be running.
                     let has_ended = workspace
                         .executions
                         .peek()
@@ -310,8 +310,8 @@ async fn run_script(workspace: Workspace, plan: &RunPlan, request: &RunSql) {
     }
 }
 
-/// Describes the changes that a failed script leaves behind. `is_uncertain` is whether the changes of what failed may
-/// have been committed.
+/// Describes the changes that a failed script leaves behind. `is_uncertain` is whether the statement or the transaction
+/// that failed may have been committed.
 fn kept_changes(committed_statements: u64, is_uncertain: bool) -> String {
     let committed = match committed_statements {
         0 if is_uncertain => return "Changes may have been committed.".to_owned(),

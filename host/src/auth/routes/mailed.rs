@@ -17,7 +17,7 @@ use crate::{
 /// Verify an e-mail address
 ///
 /// Uses the token of a mailed link, which works once within an hour. Verifies the address of a user who signed up, or
-/// confirms a new one, and signs the user in.
+/// confirms a new address, and signs the user in.
 #[utoipa::path(post, path = "/v1/auth/verify", tag = "auth", request_body = VerifyEmail,
     responses((status = 200, body = SignedInUser),
         (status = 401, body = ErrorBody, description = "`invalid_token`"),

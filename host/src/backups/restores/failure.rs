@@ -53,7 +53,7 @@ impl From<RestoreFailure> for RunFailure {
     fn from(failure: RestoreFailure) -> Self {
         let message = match &failure {
             failure if is_disk_full(failure) => {
-                // Another step than loading the archive found the full disk.
+                // A step other than loading the archive failed because the disk was full.
                 tracing::warn!(cause = describe_cause(failure), "a restore found the disk of Postgres full");
                 RestoreError::DiskFull.to_string()
             }

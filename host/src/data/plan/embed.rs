@@ -37,8 +37,8 @@ pub(super) struct ScopedFilter<'p> {
     column: &'p str,
 }
 
-/// Separates the filters on columns of embedded tables from other conditions. If a column of the table itself has the
-/// same name with a dot, the filter applies to that column.
+/// Separates the filters on columns of embedded tables from other conditions. If the table itself has a column whose
+/// name is the whole path, such as `kid.n`, the filter applies to that column.
 pub(super) fn split_conditions<'p>(
     table: &Table,
     select: &[SelectItem],

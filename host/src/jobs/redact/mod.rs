@@ -27,8 +27,8 @@ const MIN_LENGTH: usize = 4;
 /// minimum number of digits of a number in a JSON value. Shorter ones are often words or numbers that occur everywhere,
 /// such as years.
 const MIN_FIELD_LENGTH: usize = 6;
-/// Minimum number of bytes of a word in a secret, other than a body, that counts as a secret itself, such as the token
-/// after `Bearer`. It is also the minimum length of a fragment of Base64.
+/// Minimum number of bytes of a word that counts as a secret itself, such as the token after `Bearer`. Words of a
+/// request body never do. This is also the minimum length of a fragment of Base64.
 const MIN_WORD_LENGTH: usize = 8;
 /// Maximum length in bytes of the encodings that an automaton searches for together. There are few longer encodings,
 /// and they are searched for one by one.

@@ -119,7 +119,7 @@ fn days(days: &Days, weekdays: &Weekdays) -> String {
     let both = days.starred || weekdays.starred;
     match (every_day, every_weekday) {
         (true, true) => String::new(),
-        // One of the two fields is enough, and one selects every day.
+        // A day matches if either field selects it, and one of them selects every day.
         (true, false) | (false, true) if !both => String::new(),
         (true, false) => format!("on {}", weekdays_in_words(weekdays, "", "and")),
         (false, true) => format!("on {}", days_in_words(days)),

@@ -15,7 +15,7 @@ use super::{
 
 /// Maximum number of handles to host resources that one run may have open.
 pub(in crate::plugins) const MAX_HANDLES: usize = 1000;
-/// Number of bytes charged in addition to the actual ones, so that calls without arguments are bounded too.
+/// Number of bytes that [`RunState::charge`] adds to those of a call, so that calls without arguments are bounded too.
 const CALL_OVERHEAD_BYTES: usize = 64;
 
 /// The type through which capabilities access [`RunState`]: `accessor.with(|mut access| access.get()…)`.

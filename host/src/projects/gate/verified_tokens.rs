@@ -12,7 +12,7 @@ use super::UserClaims;
 /// Maximum number of tokens that are kept, of all projects together. Each takes about two kilobytes.
 const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// Identifies a token together with what it was verified against.
+/// Identifies a token, together with the project and the issuer for which it was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct TokenDigest([u8; 32]);
 

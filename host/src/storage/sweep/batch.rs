@@ -16,8 +16,8 @@ use crate::error::ApiResult;
 
 /// Records per batch.
 const BATCH_SIZE: i64 = 200;
-/// Days after which a stored object is compared again. The interval is long, because each comparison costs a request to
-/// the store.
+/// Days after which the record of an object is compared with the store again. The interval is long, because each
+/// comparison costs a request to the store.
 const UNCHECKED_DAYS: i32 = 30;
 /// Time after which a call that has found nothing to remove starts no further batch.
 const MAX_SEARCH_TIME: Duration = Duration::from_secs(20);

@@ -38,7 +38,8 @@ pub(super) struct Column {
     pub(super) is_json: bool,
     /// Whether it is `hstore`. Postgres converts `hstore` to JSON, but not JSON to `hstore`.
     pub(super) is_hstore: bool,
-    /// Whether equal values are always the same value. Equal values of other types may be written in several ways.
+    /// Whether equal values are always identical. Equal values of other types can differ, such as the numbers `1.0` and
+    /// `1.00`.
     pub(super) is_exact: bool,
     pub(super) is_generated: bool,
     /// Whether it is an identity that is `ALWAYS` generated.

@@ -37,7 +37,7 @@ async fn recovery_code_replaces_the_app_once_and_only_hashes_are_stored() {
 }
 
 #[tokio::test]
-async fn recovery_codes_are_replaced_with_a_code_of_the_app() {
+async fn new_recovery_codes_require_a_code_of_the_app() {
     let (_app, project) = start("New recovery codes").await;
     let user = enrol(&project, sign_up(&project, "ada@example.com").await).await;
     let client = signed_in(&project, &user.session);

@@ -1,4 +1,4 @@
-//! The attempts of a run, the reason why a queued run waits, and repeating an ended run.
+//! Links between a run and its retries, the reason why a queued run waits, and repeating an ended run.
 
 use std::{sync::Arc, time::Duration};
 

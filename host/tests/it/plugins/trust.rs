@@ -175,7 +175,7 @@ fn requesting_http(name: &str, serial: u64, hosts: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn new_version_needs_approval_if_key_or_request_exceeds_the_previous() {
+async fn new_version_needs_approval_if_its_key_differs_or_its_request_is_wider() {
     let (folder, author, other) = (PluginFolder::new(), Author::new(), Author::new());
     let app = folder.app().await;
     author.trusted_by(&app).await;

@@ -46,7 +46,8 @@ async fn limit_applies_to_a_url_that_is_used_again_after_its_object_was_removed(
     }
     assert_eq!(secret.download("target.txt").await, b"1234");
 
-    // When no URL can store an object any more, the sweep removes the records. Other programs have no limit.
+    // When no URL can store an object any more, the sweep removes the records of missing objects. Objects that other
+    // programs store at these paths then have no limit.
     backdate_records(&app, &project, 30).await;
     sweep_all_projects(&storage_state(&app)).await.unwrap();
     let left: Vec<String> = sqlx::query_scalar("SELECT path FROM file_metadata WHERE project_id = $1")
@@ -60,7 +61,7 @@ async fn limit_applies_to_a_url_that_is_used_again_after_its_object_was_removed(
     assert_eq!(secret.download("large.txt").await, b"12345678901");
 }
 
-/// The record of a removed object is not the record of the next one.
+/// An upload to the path of a removed object gets a new record.
 #[tokio::test]
 async fn upload_signed_after_a_deletion_has_its_own_limit_and_date() {
     let app = TestApp::start().await;
@@ -81,7 +82,7 @@ async fn upload_signed_after_a_deletion_has_its_own_limit_and_date() {
 }
 
 #[tokio::test]
-async fn limit_of_the_secret_key_is_not_raised_without_it() {
+async fn limit_signed_with_the_secret_key_is_not_raised_by_a_publishable_key() {
     let app = TestApp::start().await;
     let project = app.create_project("raise").await;
     app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "both" })).await;
@@ -112,7 +113,7 @@ async fn limit_of_the_secret_key_is_not_raised_without_it() {
 }
 
 #[tokio::test]
-async fn limit_of_the_secret_key_applies_to_uploads_that_were_signed_before_without_it() {
+async fn limit_signed_with_the_secret_key_applies_to_earlier_uploads_of_a_publishable_key() {
     let app = TestApp::start().await;
     let project = app.create_project("first").await;
     app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "both" })).await;
@@ -129,7 +130,7 @@ async fn limit_of_the_secret_key_applies_to_uploads_that_were_signed_before_with
 }
 
 #[tokio::test]
-async fn limit_of_the_secret_key_is_not_extended_without_it() {
+async fn limit_signed_with_the_secret_key_is_not_prolonged_by_a_publishable_key() {
     let app = TestApp::start().await;
     let project = app.create_project("extend").await;
     app.admin().patch(&project.path("/buckets/uploads"), json!({ "publishable": "both" })).await;
@@ -137,7 +138,7 @@ async fn limit_of_the_secret_key_is_not_extended_without_it() {
     let request = |size: i64| upload_request("x.bin", json!({ "mode": "multipart", "size": size }));
     let publishable = project.publishable();
     assert_eq!(publishable.post("/v1/storage/signed-upload", request(1)).await.0, StatusCode::OK);
-    // The owner's URL expired more than a day ago. Only the parts of the other upload are valid.
+    // The URL of the secret key expired more than a day ago. Only the URLs of the other upload's parts are valid.
     sqlx::query(
         "UPDATE file_metadata SET owner_expires_at = owner_expires_at - interval '30 hours' WHERE project_id = $1",
     )

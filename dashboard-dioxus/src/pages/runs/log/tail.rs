@@ -136,7 +136,7 @@ async fn read_ended(run: &str, tail: Tail) {
 async fn follow(run: &str, tail: Tail) {
     loop {
         let mut feed = events::follow_log(run);
-        // Number of lines that the feed has delivered. The feed begins with the first line, even after a refusal.
+        // Number of lines that this feed has delivered. Every feed begins with the first line of the log.
         let mut delivered = 0;
         let mut polled_at = js_sys::Date::now();
         loop {

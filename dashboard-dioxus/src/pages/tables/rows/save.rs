@@ -95,7 +95,7 @@ impl Change {
     }
 }
 
-/// Whether changes were saved, if the request that saved them got no response.
+/// The result of checking whether changes were saved, after the request to save them got no response.
 enum Outcome {
     Saved,
     NotSaved,

@@ -66,7 +66,7 @@ impl Range {
         [Self { last_of_whole, ..Self::new(self.first, middle) }, Self::new(middle + 1, self.last)]
     }
 
-    /// Returns the range that was undone only because of discarded rows. This is its first half.
+    /// Returns the range of which this is the first half, if that range was undone only because of discarded rows.
     fn whole(self) -> Option<Self> {
         self.last_of_whole.map(|last| Self { may_undo: false, ..Self::new(self.first, last) })
     }
@@ -220,7 +220,7 @@ impl<'a> Mover<'a> {
         Ok(())
     }
 
-    /// Finds the keys of waiting rows. Leaves out rows that a later row of the file replaces, which was already moved.
+    /// Finds the keys of waiting rows. Leaves out rows with the key of a later row that was already moved.
     async fn without_replaced(&mut self, waiting: Vec<i64>) -> Result<Vec<WaitingRow>, TransferError> {
         let Some(same_keys) = self.statements.same_keys.as_ref().filter(|_| !waiting.is_empty()) else {
             return Ok(waiting.into_iter().map(|number| WaitingRow { number, key: number }).collect());
