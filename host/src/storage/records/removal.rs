@@ -29,7 +29,7 @@ struct Removed {
 }
 
 /// Deletes the record of a removed object with this ETag, or keeps its limit. An object that has arrived at the path
-/// since then keeps its record. Without an ETag, deletes the record of any object.
+/// since then keeps its record. If `etag` is `None`, the ETag of the record does not matter.
 pub(crate) async fn delete_object_record(
     platform: &PgPool,
     project_id: &str,
