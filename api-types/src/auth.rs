@@ -100,8 +100,8 @@ pub struct UserSession {
     pub expires_in: i64,
     /// When the access token expires, in seconds since 1970.
     pub expires_at: i64,
-    /// Token to exchange for the next tokens of the session. It can be exchanged once; within 10 seconds, the same
-    /// exchange returns the same next refresh token again.
+    /// Token to exchange for the next tokens of the session. It can be exchanged once. If the exchange is repeated
+    /// within 10 seconds, it returns the same next refresh token.
     pub refresh_token: String,
 }
 

@@ -122,7 +122,7 @@ pub struct Attention {
     pub can_snooze: bool,
 }
 
-/// Something that should exist.
+/// Something that an item reports as missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -142,7 +142,7 @@ pub fn duration(milliseconds: i64) -> String {
     }
 }
 
-/// Returns a duration in one unit, in words: `3 hours`, `2 days`. Less than two days are given in hours.
+/// Returns a duration in one unit, in words: `5 minutes`, `3 hours`, `2 days`. Days are used from two days on.
 pub fn duration_in_words(duration: chrono::Duration) -> String {
     let seconds = duration.num_seconds().max(0);
     match seconds {

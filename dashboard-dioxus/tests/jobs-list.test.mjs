@@ -32,7 +32,7 @@ test("last page of a long list leads to the first one", async (t) => {
   await page.waitForURL((address) => !address.searchParams.has("after"));
 });
 
-test("chosen state of a long list starts at the first page", async (t) => {
+test("choosing a state in a long list shows the first page", async (t) => {
   const project = await createProject("paged");
   await createJob(project, "Listed");
   const page = await openPage(t);

@@ -94,7 +94,7 @@ test("the page loads only files with a hash in their name", () => {
   assert.deepEqual(urls.filter((url) => !/^(\{\{.*\}\}|data:,|\/openapi\.json)$/.test(url)), []);
 });
 
-test("only the tokens name colours", () => {
+test("only style/tokens.css contains colors", () => {
   const others = styles.filter(({ path }) => path !== "style/tokens.css");
   assert.deepEqual(withMatch(others, /#[0-9a-f]{3,8}\b(?![^{]*\{)|\brgba?\(|\bhsla?\(/i), []);
   assert.deepEqual(withMatch(rust, /style: "[^"]*(#[0-9a-f]{3,8}\b|rgba?\()/i), []);

@@ -350,7 +350,7 @@ test("selected objects are deleted together", async (t) => {
   assert.deepEqual((await storage.listed()).map(({ path }) => path), ["c.txt"]);
 });
 
-test("the list filters by prefix and pages, and the address has both", async (t) => {
+test("the address contains the prefix filter and the page of a list", async (t) => {
   const storage = await newStorage();
   await Promise.all([...Array(60).keys()].map((number) => storage.put(`n${String(number).padStart(3, "0")}.txt`, "x")));
   const page = await open(t, storage.address("covers", { limit: "50" }));

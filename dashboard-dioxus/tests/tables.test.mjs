@@ -205,12 +205,12 @@ test("the address of a missing table shows that the table does not exist", async
   await shown(heading(page, "Tables"));
 });
 
-test("rows have one button that refreshes them, which reads them again", async (t) => {
+test("one button refreshes the rows", async (t) => {
   const project = await withTables("books");
   const page = await openTable(t, project, { table: "books" });
   await shown(cell(page, "Solaris"));
   await admin("POST", `/projects/${project.id}/sql`, { sql: "update books set title = 'Fiasco' where id = 3" });
-  // Fails if there are two.
+  // Fails if there are two such buttons.
   await button(page, "Refresh").click();
   await shown(cell(page, "Fiasco"));
 });

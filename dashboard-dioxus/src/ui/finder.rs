@@ -44,7 +44,7 @@ pub fn Finder(
     let mut chosen = use_signal(|| 0_usize);
     let count = options.len();
     let at = chosen().min(count.saturating_sub(1));
-    // Set if Enter was pressed before there was an entry, to whether Ctrl or Cmd was held.
+    // Set if Enter was pressed before there was an entry. The value is true if Ctrl or Cmd was held.
     let mut awaited = use_signal(|| None::<bool>);
     use_effect(use_reactive!(|count, loading| {
         let Some(held) = *awaited.peek() else { return };

@@ -66,7 +66,7 @@ impl DataService {
     /// Handles a `GET` of the tables.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::tables`], and the error of a response that is too large or finds no memory.
+    /// Returns the errors of [`Self::tables`], and an error if the response is too large or there is no memory for it.
     pub async fn list_tables(&self, identity: Identity<'_>) -> ApiResult<RowsResponse> {
         let tables = serde_json::to_vec(&self.tables(identity).await?).map_err(ApiError::internal)?;
         let mut body = self.0.memory.response(identity.recipient, tables.len());
@@ -78,7 +78,7 @@ impl DataService {
     /// tag, and no response if `seen` contains this tag.
     ///
     /// # Errors
-    /// Returns the error of the queries, and the error of a response that is too large or finds no memory.
+    /// Returns the error of the queries, and an error if the response is too large or there is no memory for it.
     pub async fn list_names(&self, project: &str, seen: Option<&str>) -> ApiResult<(String, Option<RowsResponse>)> {
         // The tag is read before the names, so that they are at least as new as the tag.
         let entity_tag = format!("\"{}\"", schema::names_version(&self.0.pools, project).await?);

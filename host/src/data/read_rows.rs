@@ -43,7 +43,7 @@ pub(super) struct ReadRows<'p> {
     total: Option<u64>,
     /// A bit for each embedded array that was cut.
     cut: u64,
-    /// The row at the limit, if a cursor may be needed.
+    /// The last row of a full page, if the page may need a cursor.
     last: Option<Row>,
     /// The values that were cut, as members of a JSON array.
     cut_values: String,

@@ -30,7 +30,8 @@ pub(super) const DEFAULT_SIZE: u32 = 50;
 
 /// Milliseconds between two reads of the list while the switch "Follow" is on.
 const FOLLOW_MS: u32 = 1_500;
-/// Milliseconds between two reads of the list otherwise. New entries would move the rows that the owner reads.
+/// Milliseconds between two reads of a list that is not followed. An hour, because new entries would move the rows that
+/// the owner is reading.
 const REST_MS: u32 = 3_600_000;
 
 #[component]

@@ -43,8 +43,8 @@ struct Kept {
 }
 
 /// Returns the unsaved input for this file of a plugin. The browser stores the settings and the names of added secrets,
-/// but not the values of secrets. Settings without changes follow those of the plugin, because all settings are saved
-/// together.
+/// but not the values of secrets. A setting that the owner has not changed gets the plugin's current value, because all
+/// settings are saved together.
 pub(super) fn use_typed(plugin: &Plugin) -> Signal<Typed> {
     let settings = plugin.config.clone().into_iter().collect();
     let saved = Kept { base: plugin.config.clone(), settings, added: Vec::new() };
@@ -96,8 +96,9 @@ fn next_key(settings: &[Setting]) -> usize {
     settings.iter().map(|setting| setting.key + 1).max().unwrap_or_default()
 }
 
-/// Returns the names and values of settings. Sorts them if they are those of `base`: a setting that another tab has
-/// added comes last in the form, and its position is no change that the browser must store.
+/// Returns the names and values of settings. If they differ from those of `base` only in their order, returns them in
+/// the order of `base`: a setting that another tab has added comes last in the form, and the browser need not store
+/// that.
 fn pairs_of(settings: &[Setting], base: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let pairs: Vec<_> = settings.iter().map(|setting| (setting.name.clone(), setting.value.clone())).collect();
     let stored: Vec<_> = base.clone().into_iter().collect();
@@ -117,7 +118,8 @@ impl Typed {
         Self { secrets: BTreeMap::new(), added: Vec::new(), settings: settings.collect() }
     }
 
-    /// Returns the settings to store, on top of those that the plugin `newest` has now. `None` if they are the same.
+    /// Returns the settings to store: those of `newest`, with the owner's changes to those of `reviewed`. `None` if they
+    /// are the same as those of `newest`.
     pub(super) fn settings_for(&self, reviewed: &Plugin, newest: &Plugin) -> Option<BTreeMap<String, String>> {
         let settings = rebased(&self.settings, &reviewed.config, &newest.config);
         Self { settings, ..Self::saved(newest) }.changed_settings(newest)

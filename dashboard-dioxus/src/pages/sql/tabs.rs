@@ -157,7 +157,7 @@ pub(super) fn QueryTabs(workspace: Workspace) -> Element {
                     onclick: move |_| {
                         workspace.open(None, "", None);
                         spawn(async move {
-                            // Monaco shows the new text first.
+                            // The editor gets the focus after Monaco shows the text of the new query.
                             dom::next_frame().await;
                             editor::focus(workspace);
                         });

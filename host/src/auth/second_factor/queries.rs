@@ -10,7 +10,7 @@ use crate::{
     error::ApiResult,
 };
 
-/// Number of wrong codes of the authenticator app that a user may send at once.
+/// Number of wrong codes of the authenticator app that a user may send before having to wait.
 const ATTEMPT_BURST: f64 = 10.0;
 /// Seconds until another attempt is allowed. Someone who knows the password then guesses a code with a probability of
 /// about 0.2 % per day.

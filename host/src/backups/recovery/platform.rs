@@ -18,8 +18,8 @@ use crate::{
 
 /// Ends the sessions, and the work that was in progress when the backup was made.
 ///
-/// Also ends the limits of signed uploads, because the objects may be newer than the backup: a later upload to the same
-/// path may have been signed for more, and its limit is lost.
+/// Also ends the size limits of signed uploads, because objects above their limit are removed. An object may be newer
+/// than the backup: its upload may have been signed with a higher limit, which is lost.
 const SETTLE: &str = "DELETE FROM admin_sessions; DELETE FROM nodes; DELETE FROM run_identities;
     DELETE FROM notification_deliveries WHERE state = 'pending';
     UPDATE cron_job_runs SET status = 'fail', finished_at = now(), lease_token = NULL, lease_until = NULL,
@@ -36,7 +36,8 @@ pub struct RestoredPlatform {
     pub rows: u64,
     /// Name under which the previous database is kept. `None` if there was none, or if it was empty.
     pub kept: Option<String>,
-    /// Whether the revocations made since the backup could be read from the previous database. `None` if none was kept.
+    /// Whether the revocations made since the backup could be read from the previous database. `None` if no database
+    /// was kept.
     pub revocations_read: Option<bool>,
     /// Names of the projects that the previous database does not have. All their keys are revoked.
     pub returned_projects: Vec<String>,

@@ -43,9 +43,9 @@ const MAX_FLIGHTS: usize = 2;
 /// Maximum number of writes in one transaction.
 const MAX_BATCH: usize = 32;
 
-/// Number of shared transactions that must fail within the time of a pause for all writes to pause. Without this
-/// number, writes that fail with ever new texts, each with other columns, would undo the writes of others again and
-/// again.
+/// Number of shared transactions that must fail within [`WriteTimeouts::pause`] before no statement shares a
+/// transaction for a while. Pausing only the texts that failed would not be enough: a client can send a new text each
+/// time, with other columns, and each failure undoes the writes of others.
 const MAX_FAILURES: usize = 3;
 
 /// Timeouts of writes that share transactions.

@@ -33,7 +33,8 @@ pub struct ResponseBuffer {
     piece: Vec<u8>,
     /// Number of bytes in `pieces`.
     sealed: usize,
-    /// Bytes that fit without another check: they are counted, and fit in the piece and the response.
+    /// Number of bytes that can be appended without another check. They are already counted or need no counting, and
+    /// fit into the piece and the response.
     unchecked: usize,
     reserved: Option<Reservation>,
 }

@@ -1,4 +1,4 @@
-//! A run with all its attempts and, while it is queued, the reason why it waits.
+//! A run with all attempts at the same work and, while the run is queued, the reason why it waits.
 
 use api_types::{Run, RunAttempt, RunDetail, RunStatus, RunWaiting, WaitReason};
 use chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Runs {
-    /// Returns a run with all its attempts and, while it is queued, the reason why it waits.
+    /// Returns a run with all attempts at the same work and, while the run is queued, the reason why it waits.
     ///
     /// # Errors
     /// Returns 404 if the run does not exist, and 503 if Postgres can't be reached.
@@ -72,7 +72,8 @@ macro_rules! attempt_columns {
     };
 }
 
-/// Returns the attempts of a job's run in order. Returns nothing for a run without a job, which is never retried.
+/// Returns all attempts at the work of a job's run, in order. Returns none for a run without a job, which is never
+/// retried.
 async fn attempts(pool: &PgPool, run: &RunRow) -> Result<Vec<RunAttempt>, sqlx::Error> {
     let Some(job) = run.job_id else { return Ok(Vec::new()) };
     let rows: Vec<AttemptRow> =

@@ -29,7 +29,7 @@ struct Removed {
 }
 
 /// Deletes the record of a removed object with this ETag, or keeps its limit. An object that has arrived at the path
-/// since then keeps its record. Without an ETag, deletes the record of any object.
+/// since then keeps its record. If `etag` is `None`, the ETag of the record does not matter.
 pub(crate) async fn delete_object_record(
     platform: &PgPool,
     project_id: &str,
@@ -77,9 +77,9 @@ pub(crate) async fn claim_removal(
     Ok(removed.kept + removed.deleted == 1)
 }
 
-/// Marks an object that is about to be removed as gone, if `record` is still the record that forbids it. Keeps the
-/// record until the object is removed, also if no URL is valid any more: if the removal fails, the limit is needed.
-/// Returns false if the record has changed.
+/// Marks an object that is about to be removed as gone, unless `record`, whose limit the object exceeds, has changed.
+/// Keeps the record until the object is removed, even if no URL is valid any more: if the removal fails, the limit is
+/// needed. Returns false if the record has changed.
 pub(super) async fn claim_oversize(
     platform: &PgPool,
     project_id: &str,

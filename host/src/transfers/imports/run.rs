@@ -45,7 +45,7 @@ impl Transfers {
     }
 
     /// Loads the file and commits, except in a dry run or after a failure. Returns `None`, without a change, if
-    /// Postgres refused the rows of the direct method, or if this method can't be used.
+    /// the direct method can't be used or Postgres refused its rows.
     pub(in crate::transfers) async fn carry_out_import(
         &self,
         id: Uuid,

@@ -101,7 +101,7 @@ async fn filters_use_the_operators_of_the_type() {
 }
 
 #[tokio::test]
-async fn pages_and_embedded_rows_follow_the_type() {
+async fn pages_and_embedded_rows_use_the_operators_of_the_type() {
     let app = TestApp::start().await;
     let project = project_with_schema(&app, "other schemas, paged").await;
     let secret = project.secret();
@@ -288,7 +288,7 @@ async fn schema_of_another_owner_is_named_in_the_error() {
 }
 
 #[tokio::test]
-async fn rows_as_read_count_as_unchanged() {
+async fn values_as_read_match_the_row_until_it_changes() {
     let app = TestApp::start().await;
     let project = project_with_schema(&app, "unchanged").await;
     project.sql("create table paths (id int primary key, path jsonpath, seen pg_snapshot)").await;

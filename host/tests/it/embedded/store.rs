@@ -24,7 +24,7 @@ async fn project(serving: &Serving, data: &Path) -> Client {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn store_uses_and_keeps_a_free_port_if_the_default_one_is_taken() {
-    // If this fails, another program has the port.
+    // If this fails, another program has the port, so it is taken anyway.
     let _taken = TcpListener::bind(DEFAULT_ADDRESS);
     let root = open_folder();
     let data = root.path().join("data");

@@ -213,7 +213,7 @@ fn compiler_process_has_resource_limits() {
 }
 
 #[tokio::test]
-async fn component_that_needs_too_much_memory_to_compile_is_rejected_with_the_figure() {
+async fn component_that_needs_too_much_memory_to_compile_is_rejected_and_the_reason_names_the_limit() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     let app = TestApp::builder()
         .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())
@@ -236,7 +236,7 @@ async fn component_that_needs_too_much_memory_to_compile_is_rejected_with_the_fi
 }
 
 #[tokio::test]
-async fn file_above_the_configured_size_is_rejected_with_the_figure() {
+async fn file_above_the_configured_size_is_rejected_and_the_reason_names_the_limit() {
     let (folder, author) = (PluginFolder::new(), Author::new());
     let app = TestApp::builder()
         .var("ATLASHUB_PLUGIN_DIR", folder.path().to_str().unwrap())

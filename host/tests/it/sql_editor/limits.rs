@@ -82,7 +82,7 @@ async fn statement_is_cancelled_when_its_client_disconnects() {
     .await;
     waiting.abort();
     wait_for_statements(&app, &project.id, 0).await;
-    // The client ended the run, not its time limit.
+    // The run ended because the client disconnected, not because of the time limit.
     eventually("the interruption is audited", async || {
         let interrupted = "SELECT EXISTS (SELECT FROM audit_logs
                                           WHERE action = 'sql.run' AND details @> '{\"interrupted\": true}')";

@@ -170,7 +170,7 @@ async fn upload_is_signed_again_until_the_file_is_uploaded() {
 }
 
 #[tokio::test]
-async fn file_with_bad_rows_alone_is_reported_like_other_bad_rows() {
+async fn bad_rows_are_reported_even_if_the_file_contains_no_others() {
     let app = start().await;
     let project = app.create_project("Shop").await;
     project.sql("CREATE TABLE items (id int PRIMARY KEY, name text)").await;

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_without_ascii_are_found() {
+    fn non_ascii_letters_are_found() {
         assert_eq!(parts("größe", "ö").len(), 3);
         assert_eq!(parts("größe", "").len(), 1);
     }

@@ -179,7 +179,8 @@ pub(super) fn clear() {
     UPLOADS.write().decided.clear();
 }
 
-/// Discards the cached lists of objects once no file is being sent or waits, and before that at most once a second.
+/// Discards the cached lists of objects: at most once a second while files are being sent or wait, and once more after
+/// the last file.
 fn refresh_lists(to: &Destination) {
     thread_local! {
         static REFRESHED_AT: std::cell::Cell<f64> = const { std::cell::Cell::new(0.0) };

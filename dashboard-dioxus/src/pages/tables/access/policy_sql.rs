@@ -79,7 +79,7 @@ pub(super) fn has_check(command: PolicyCommand) -> bool {
     matches!(command, PolicyCommand::All | PolicyCommand::Insert | PolicyCommand::Update)
 }
 
-/// Returns the roles after one of them was chosen, or is no longer chosen. "Everyone" excludes the others.
+/// Returns the roles after `role` was added or removed. "Everyone" excludes the others.
 pub(super) fn with_role(roles: &[String], role: &str, is_chosen: bool) -> Vec<String> {
     let is_kept = |other: &&String| *other != role && !(is_chosen && (role == EVERYONE || *other == EVERYONE));
     let kept = roles.iter().filter(is_kept).cloned();

@@ -1,5 +1,5 @@
-//! The SQL of the scheduler: `planning` (due jobs to queued runs), `claiming`, `leases` (and output of active runs),
-//! `ending`.
+//! The SQL of the scheduler: `planning` queues the runs of due jobs, `claiming` claims queued runs, `leases` renews the
+//! leases of active runs and writes their output, and `ending` ends runs and queues their retries.
 //!
 //! All conditions use the database's clock, because the clocks of nodes can differ. Deliberately absent: statements
 //! built at run time.

@@ -31,7 +31,7 @@ async fn hosts_outside_the_scope_and_the_allowlist_are_not_reached() {
     let failure = refused(json!({ "url": "http://127.0.0.1:9/" })).await;
     assert!(failure.contains("is not on the allowlist"), "{failure}");
     assert_eq!((server.count(), outside.count()), (1, 0));
-    // Without a limit of the scope, the redirect is followed, without the body.
+    // If the scope includes every host, the redirect is followed, without the body.
     let params = json!({ "url": server.url("/"), "maxRedirects": 1, "method": "POST", "write": 10 });
     assert_eq!(platform.open(params).await["status"], 200);
     let request = outside.next().await;
