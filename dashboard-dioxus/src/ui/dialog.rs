@@ -177,7 +177,8 @@ pub fn Dialog(
     let class = if wide { "dialog dialog-wide" } else { "dialog" };
     // A dialog can open another one, so each has ids of its own.
     let id = use_hook(|| format!("dialog-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
-    // Makes screen readers read the description when the dialog opens. They would skip it, because the focus is after it.
+    // Makes screen readers read the description when the dialog opens. They would skip it, because the focus begins
+    // after it.
     let described_by = (!description.is_empty()).then(|| format!("{id}-description"));
     rsx! {
         ModalDialog {

@@ -189,8 +189,8 @@ mod tests {
                 "using": "true", "check": null })
     }
 
-    /// Returns the access of a caller. With `operations`, the caller reaches the rows that policies allow, and with others
-    /// none.
+    /// Returns the access of a caller. With `operations`, the caller reaches the rows that policies allow, and with
+    /// others none.
     fn access(caller: &str, operations: &[&str], policies: &[&Value]) -> Value {
         let rows = |operation: &str| if operations.contains(&operation) { "policies" } else { "none" };
         let names: Vec<&Value> = policies.iter().map(|policy| &policy["name"]).collect();

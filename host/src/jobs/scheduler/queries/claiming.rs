@@ -47,8 +47,8 @@ pub(in crate::jobs::scheduler) struct ClaimLimits {
     pub own_plugins: Vec<&'static str>,
     /// Plugins whose runs are not claimed.
     pub excluded: Vec<String>,
-    /// Plugins whose active runs are counted. `runs` contains the number of runs that may be claimed, at the same index.
-    /// Of every other plugin, one run may be claimed.
+    /// Plugins whose active runs are counted. At the same index, `runs` contains the number of runs that may be
+    /// claimed. Of every other plugin, one run may be claimed.
     pub plugins: Vec<String>,
     pub runs: Vec<i64>,
 }
