@@ -71,7 +71,7 @@ pub struct RunProgress {
     pub message: String,
 }
 
-/// One attempt to run a job.
+/// One execution of a job. Every retry is a run of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -141,7 +141,7 @@ pub struct RunDetail {
     pub waiting: Option<RunWaiting>,
 }
 
-/// One attempt of the same work.
+/// One of the runs that attempt the same work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -115,8 +115,8 @@ pub struct TableDetail {
     pub columns: Vec<ColumnDetail>,
     /// Columns of the primary key, in key order. Empty if there is none.
     pub primary_key: Vec<String>,
-    /// The primary key, and the unique keys that have neither expressions nor a condition. A key without nulls
-    /// identifies a row.
+    /// The primary key, and the unique keys that have neither expressions nor a condition. Values without nulls
+    /// identify a row.
     pub unique_keys: Vec<TableUniqueKey>,
     /// Check, unique, primary key and exclusion constraints.
     pub constraints: Vec<TableConstraint>,

@@ -292,7 +292,7 @@ test("origin is added to the origins that another tab has allowed", async (t) =>
   await eventually(async () => (await allowed()) === `http://localhost:3000,${other}`, "both origins");
 });
 
-test("users that can't be counted are not said to be none", async (t) => {
+test("deletion says that the contents could not be counted, instead of showing no users", async (t) => {
   const { id } = await createProject("uncounted");
   const page = await openPage(t);
   await page.route(`**/admin/v1/projects/${id}/users?*`, (route) => route.fulfill(refusal(403, "Not allowed here.")));
@@ -324,7 +324,7 @@ test("an empty list explains what appears there", async (t) => {
   }
 });
 
-test("sizes of the newest projects are not called those of all projects", async (t) => {
+test("total sizes say that they cover only the newest projects if there are more", async (t) => {
   const page = await openPage(t);
   await page.route("**/admin/v1/projects?limit=200&include=totals", async (route) => {
     const first = await (await route.fetch()).json();

@@ -142,7 +142,7 @@ test("message about columns that changed during the request is shown at no field
   assert.equal(await type.getAttribute("aria-invalid"), null);
 });
 
-test("changes of a table that was dropped stay to be copied", async (t) => {
+test("changes of a table that was dropped can still be copied", async (t) => {
   const project = await createProject("forms", [
     "create table gone (id int primary key, v text)",
     "insert into gone values (1, 'a')",

@@ -111,7 +111,7 @@ struct FileBytes {
 }
 
 impl FileBytes {
-    /// Writes the next bytes to the spool, and returns as many zeros. Returns the delimiter after the file.
+    /// Writes the next bytes to the spool, and returns as many zeros. At the end of the file, returns the delimiter.
     ///
     /// # Errors
     /// Fails if `s3s` has not used the secret key. `s3s` then asks for more fields, not for the file.

@@ -79,7 +79,7 @@ pub(super) fn has_open_popover() -> bool {
     dom::find(":popover-open").is_some()
 }
 
-/// Gives the focus back to the element that has it now, when the component is removed.
+/// When the component is removed, gives the focus back to the element that has it now.
 pub(super) fn use_returned_focus() {
     let before = use_hook(opener);
     use_drop(move || {
@@ -96,7 +96,8 @@ thread_local! {
     static OPENER: RefCell<Option<HtmlElement>> = const { RefCell::new(None) };
 }
 
-/// Returns the element that has the focus, which opens the dialog or the sheet.
+/// Returns the element that opens the dialog or the sheet: the one that has the focus. If no element has the focus and
+/// another dialog is open, returns the element that opened the first dialog or sheet.
 fn opener() -> Option<HtmlElement> {
     let element = dom::active_element()?.dyn_into::<HtmlElement>().ok()?;
     // No element has the focus if the one that had it was removed or disabled, such as the button in a dialog that
@@ -176,7 +177,8 @@ pub fn Dialog(
     let class = if wide { "dialog dialog-wide" } else { "dialog" };
     // A dialog can open another one, so each has ids of its own.
     let id = use_hook(|| format!("dialog-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
-    // Screen readers read the description when the dialog opens, because the focus is already behind it.
+    // Makes screen readers read the description when the dialog opens. They would skip it, because the focus begins
+    // after it.
     let described_by = (!description.is_empty()).then(|| format!("{id}-description"));
     rsx! {
         ModalDialog {

@@ -105,7 +105,7 @@ pub(crate) async fn update_channel(
         ApiError::new(Code::Conflict, "The channel was changed or deleted by another request at the same time.")
             .with_hint("Read the channel again and repeat the change.")
     })?;
-    // Some deliveries may have waited for the channel to be enabled.
+    // A delivery that was being sent when the channel was disabled may still be pending.
     state.notifier.wake_delivery();
     Ok((audit_details(&changed.name, changed.kind), ApiJson(to_wire(&state, changed))))
 }
@@ -148,9 +148,9 @@ pub(crate) async fn test_channel(
 
 /// Test the settings of a notification channel
 ///
-/// Sends a test message with settings that are not stored, and returns the result. With `channelId`, the stored
-/// settings of that channel replace absent settings, and secrets in the form in which responses contain them. Nothing
-/// is stored.
+/// Sends a test message with the settings of the request, and returns the result. With `channelId`, the stored settings
+/// of that channel are used for settings that are absent, and for secrets that are hidden as in responses. Nothing is
+/// stored.
 #[utoipa::path(post, path = "/admin/v1/notifications/test", tag = "notifications",
     request_body = TestNotificationSettings,
     responses((status = 200, body = NotificationTest), (status = 400, body = ErrorBody),

@@ -160,7 +160,7 @@ fn selects_into(select: &Value) -> bool {
     !select["into_clause"].is_null() || (!select["larg"].is_null() && selects_into(&select["larg"]))
 }
 
-/// Classifies SQL whose tree is too large or too deep, by its tokens. Refuses other statements than queries, `INSERT`,
+/// Classifies SQL whose tree is too large or too deep, by its tokens. Refuses all statements except queries, `INSERT`,
 /// `UPDATE`, `DELETE` and `MERGE`.
 fn classify_tokens(sql: &str) -> Result<Analysis, Rejection> {
     let scanned = pg_query::scan(sql).map_err(|error| Rejection::Syntax(parser_message(&error)))?;

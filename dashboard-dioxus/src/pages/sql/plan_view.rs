@@ -133,7 +133,7 @@ fn PlanRow(node: Node, is_measured: bool, is_slowest: bool) -> Element {
     }
 }
 
-/// Returns the table's columns that occur in a condition, comma-separated.
+/// Returns the table's columns that occur in a condition, comma-separated. Returns a placeholder if none is found.
 fn columns_in(workspace: Workspace, table: &str, condition: &str) -> String {
     let words: Vec<&str> =
         condition.split(|character: char| !(character.is_alphanumeric() || character == '_')).collect();

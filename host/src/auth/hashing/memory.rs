@@ -49,8 +49,8 @@ impl Kept {
         state.unused.pop().unwrap_or_default()
     }
 
-    /// Keeps memory until no hash has begun for one to two times [`KEPT_FOR`]. Releases memory of more than
-    /// [`MAX_KEPT_BLOCKS`] at once.
+    /// Keeps memory until no hash has begun for one to two times [`KEPT_FOR`]. Memory of more than
+    /// [`MAX_KEPT_BLOCKS`] is not kept.
     pub(super) fn put_back(&self, memory: Memory, runtime: &Handle) {
         if memory.0.len() > MAX_KEPT_BLOCKS {
             return;

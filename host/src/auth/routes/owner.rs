@@ -169,7 +169,8 @@ pub(crate) async fn send_reset_link(
 
 /// Remove a user's second factor
 ///
-/// For a user who has lost the authenticator app and the recovery codes. The password alone is then enough to sign in.
+/// For a user who has lost the authenticator app and the recovery codes. After that, the password or a mailed link
+/// alone is enough to sign in.
 #[utoipa::path(delete, path = "/admin/v1/projects/{project}/users/{user}/second-factor", tag = "users",
     params(("project" = String, Path), ("user" = String, Path)),
     responses((status = 204),

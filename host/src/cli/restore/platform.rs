@@ -16,8 +16,9 @@ use crate::{
 
 /// Restore the platform database: projects, keys, jobs, approvals of plugins
 ///
-/// The current platform database is kept under another name. What was revoked since the backup stays revoked if the
-/// current database can be read. Projects that were deleted since come back with all their keys revoked.
+/// The current platform database is kept under another name. If it can be read and belongs to the same installation,
+/// what was revoked since the backup stays revoked, and projects that were deleted since come back with all their keys
+/// revoked.
 #[derive(Debug, clap::Args)]
 pub(super) struct PlatformArguments {
     /// Id of a backup, as `atlashub restore --list` shows it (default: the newest)

@@ -59,7 +59,7 @@ pub struct DumpInfo {
     pub dump_version: String,
     /// Size of the dump.
     pub size_bytes: u64,
-    /// Rows of every table in the dumped snapshot, by schema and name.
+    /// Number of rows of every table in the dumped snapshot, sorted by schema and name.
     pub tables: Vec<TableRows>,
 }
 

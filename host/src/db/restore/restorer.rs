@@ -45,7 +45,7 @@ pub struct Archive<'a, A> {
 /// The content of a restored scratch database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
-    /// Rows of every table, by schema and name.
+    /// Number of rows of every table, sorted by schema and name.
     pub tables: Vec<TableRows>,
 }
 
@@ -81,7 +81,7 @@ impl Restorer {
         let name = ScratchName::new(&server.platform_database, run);
         let mut marker = server.connect(&name.to_string(), None).await.map_err(RestoreError::from_administration)?;
         let server_major = server::major(&mut marker).await.map_err(RestoreError::from_administration)?;
-        // The streams are fused, because both reading the head and reading the rest may poll them after their end.
+        // Fused, because both reading the head and reading the rest may poll the stream after its end.
         let mut bytes = archive.bytes.fuse();
         let (first, begin) = read_begin(&mut bytes).await?;
         // An archive can be read by the version that wrote it and by newer versions. `pg_restore` refuses bytes that

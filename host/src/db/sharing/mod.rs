@@ -9,7 +9,7 @@
 //!   up to [`QueueHandle::MAX_BATCH`], and distributes the results to the others, its *followers*.
 //! - If no flight ends for long, the flights seem to be stuck. Then requests are sent alone, without being counted as a
 //!   flight.
-//! - If a batch fails, requests with the same cause share nothing for a while ([`Pauses`]).
+//! - If a batch fails, requests that could fail for the same cause share nothing for a while ([`Pauses`]).
 //!
 //! A caller can stop waiting at any moment, because its future is dropped. No request waits for such a caller:
 //!

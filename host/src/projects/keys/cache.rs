@@ -248,8 +248,8 @@ impl KeyCache {
         self.keys.forget_if(|cached| cached.project.id == project);
     }
 
-    /// Removes keys that other nodes changed, for as long as the process runs. Reconnects when the connection is lost.
-    /// In the meantime, entries are used for at most [`MAX_AGE`].
+    /// Removes keys from the cache when other nodes change them, for as long as the process runs. Reconnects when the
+    /// connection is lost. In the meantime, entries are used for at most [`MAX_AGE`].
     pub async fn listen(self) {
         loop {
             let error = match self.listen_once().await {

@@ -1,5 +1,6 @@
-//! The full sweep: compares records of all ready projects with the store, namely those that [`queries::files_to_check`]
-//! returns. A background task calls it.
+//! The full sweep of all ready projects: moves uploads that have arrived to their paths, compares the records that
+//! [`queries::files_to_check`] returns with the store, and aborts abandoned multipart uploads. A background task calls
+//! it.
 
 use chrono::Utc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};

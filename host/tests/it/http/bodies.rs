@@ -58,8 +58,8 @@ async fn slow_bodies_of_one_project_do_not_block_others() {
         .await;
     let attacker = project_with_table(&app, "Attacker").await;
     let other = project_with_table(&app, "Other").await;
-    // 60 connections are more than the concurrent requests, and more than the project's share of connections whose body
-    // is still arriving: a quarter of all connections.
+    // 60 connections are more than the 4 requests that run at the same time. They are also more than a project may use
+    // for bodies that are still arriving: a quarter of all connections, which is 50.
     let mut slow = slow_inserts(&app, &attacker, 60).await;
     let row = json!({ "rows": [{ "a": "b" }] });
     for project in [&other, &attacker] {

@@ -65,7 +65,7 @@ async fn full_sweep_removes_oversize_objects() {
     assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().checked, 0);
 }
 
-/// The sweep reads many records at once, so each of them can be older than the object that is judged with it.
+/// The sweep reads many records at once, so a record can have changed before its object is checked.
 #[tokio::test]
 async fn full_sweep_keeps_an_object_whose_limit_was_raised_after_its_record_was_read() {
     let (app, store) = start_with_faulty_store().await;

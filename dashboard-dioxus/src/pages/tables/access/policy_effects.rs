@@ -80,8 +80,8 @@ fn loss(
     Some(text)
 }
 
-/// Returns what everyone with the publishable key can write with the policy of a form that applies to `callers`. `None`
-/// if the policy does not open the table for writing.
+/// Returns a sentence about what everyone with the publishable key can write with the policy of a form. `callers` are
+/// those that the policy applies to. `None` if the policy does not open the table for writing.
 pub(super) fn open_writes(fields: &PolicyFields, callers: &[ApiCaller], detail: &TableDetail) -> Option<String> {
     let is_exposed = detail.exposure.publishable == TableAccess::Write && callers.contains(&ApiCaller::Publishable);
     if !detail.row_level_security || !is_exposed {
@@ -189,7 +189,8 @@ mod tests {
                 "using": "true", "check": null })
     }
 
-    /// Returns the access of a caller that reaches rows of policies with some of the operations.
+    /// Returns the access of a caller. With `operations`, the caller reaches the rows that policies allow, and with
+    /// others none.
     fn access(caller: &str, operations: &[&str], policies: &[&Value]) -> Value {
         let rows = |operation: &str| if operations.contains(&operation) { "policies" } else { "none" };
         let names: Vec<&Value> = policies.iter().map(|policy| &policy["name"]).collect();
@@ -216,7 +217,8 @@ mod tests {
         policies.iter().filter(applies).collect()
     }
 
-    /// Returns what changes without the first policy. Browsers reach rows with some operations, and users with others.
+    /// Returns what changes without the first policy. `browsers` and `users` are the operations with which browsers and
+    /// signed-in users reach rows.
     fn without(policies: &[Value], exposure: &str, browsers: &[&str], users: &[&str]) -> String {
         let access = [
             access("secretKey", &ALL, &[]),

@@ -194,7 +194,7 @@ mod tests {
         json!({"name": name, "type": data_type, "nullable": nullable, "hasDefault": false, "primaryKey": false})
     }
 
-    /// Returns a table whose rows only the secret key reads, and visitors insert.
+    /// Returns a table from which only the secret key can read, and into which the publishable key can insert.
     fn table(name: &str, columns: &[Value], key: &[&str]) -> TableDetail {
         let access = |caller: &str, select: &str, insert: &str| {
             json!({"caller": caller, "select": select, "insert": insert, "update": select, "delete": select,

@@ -47,8 +47,8 @@ pub(in crate::jobs::scheduler) struct ClaimLimits {
     pub own_plugins: Vec<&'static str>,
     /// Plugins whose runs are not claimed.
     pub excluded: Vec<String>,
-    /// Plugins with a maximum number of runs, which `runs` contains at the same index. The maximum of all other plugins
-    /// is 1.
+    /// Plugins whose active runs are counted. At the same index, `runs` contains the number of runs that may be
+    /// claimed. Of every other plugin, one run may be claimed.
     pub plugins: Vec<String>,
     pub runs: Vec<i64>,
 }
