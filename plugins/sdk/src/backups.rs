@@ -38,8 +38,8 @@ pub async fn copy_objects(target: &str, manifest_key: &str) -> Result<CopiedObje
     backend::backups::copy_objects(target, manifest_key).await
 }
 
-/// Lists the backups whose dumps exist, newest first: those of one target, except backups whose last verification
-/// failed, or those of every target in the grant's scope, including such backups.
+/// Lists the backups whose dumps exist, newest first. For one target, leaves out backups whose last verification
+/// failed. Without a target, lists the backups of every target in the grant's scope, including those that failed.
 ///
 /// # Errors
 /// Returns `Denied` if the grant does not cover the target, and `Unavailable` if Postgres or the store cannot be
