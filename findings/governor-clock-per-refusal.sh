@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# governor 0.10.4: the wait time of a refusal, as the documentation computes it, costs many times the check itself.
+# governor 0.10.4: a refusal takes many times as long if a new clock computes its wait time, as in the documentation.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 export CARGO_PROFILE_DEV_OPT_LEVEL=3

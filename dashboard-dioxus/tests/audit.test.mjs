@@ -47,7 +47,7 @@ test("entry opens from its address, and Back closes the sheet and keeps the filt
   await page.goBack();
   await hidden(sheet);
   assert.equal(parameter(page, "action"), "key.revoke");
-  // The entry is not on the page of the list.
+  // The list with this filter does not contain the entry.
   await page.goto(`${url}/audit?actor=nobody&entry=${entry}`);
   await shown(page.getByRole("dialog", { name: /^Revoked key/ }));
   await page.goto(`${url}/audit?entry=00000000-0000-7000-8000-000000000000`);

@@ -366,7 +366,7 @@ test("pages of jobs are accessible", async (t) => {
   }
 });
 
-test("a server that allows no hosts says so before a URL is typed, until it is restarted with one", async (t) => {
+test("note says that no hosts are allowed until the server is restarted with an allowed host", async (t) => {
   const project = await createProject("hosts");
   const page = await openPage(t);
   let value = "";

@@ -16,7 +16,7 @@ test("PDF document can be opened in a new tab, and its frame is sandboxed", asyn
   const response = await fetch(signed.uploadUrl, { method: "PUT", body: content, headers: signed.headers });
   assert.ok(response.ok, await response.text());
   const page = await openPage(t, { origins: STORE });
-  // Chromium logs that the sandboxed frame shows no document, which the link is for.
+  // Chromium logs that the sandboxed frame shows no document. For this reason, the page also has the link.
   const isExpected = (problem) => problem.startsWith("Failed to load '") && problem.includes("sandboxed");
   const push = (...found) => Array.prototype.push.apply(page.problems, found.filter((one) => !isExpected(one)));
   Object.defineProperty(page.problems, "push", { value: push });

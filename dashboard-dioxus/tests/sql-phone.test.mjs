@@ -1,4 +1,4 @@
-// The SQL page on a phone, and the focus in it. See sql for the rest.
+// The SQL page on a phone, and the focus in it. See sql.test.mjs for the rest.
 
 import { test } from "node:test";
 import { openMonaco, openSql, resultTab, run, text, withBooks } from "./sql-support.mjs";

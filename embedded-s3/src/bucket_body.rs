@@ -23,7 +23,7 @@ impl BucketBody {
     }
 }
 
-/// Adds a [`BucketBody`] to a request with a body that may create a bucket.
+/// Adds a [`BucketBody`] to a request if it has a body and may create a bucket.
 pub(crate) fn keep_body(mut request: Request<Body>) -> Request<Body> {
     let path = request.uri().path();
     let is_bucket = path.len() > 1 && !path.trim_matches('/').contains('/');

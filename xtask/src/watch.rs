@@ -31,7 +31,8 @@ pub(crate) fn start() -> Result<()> {
     Ok(())
 }
 
-/// Rebuilds the dashboard after each change, until the process that started this one has ended.
+/// Rebuilds the dashboard after each change, until the process that started this one has ended or, on Windows, until
+/// Ctrl-C.
 ///
 /// # Errors
 /// Returns an error if the files can't be watched. The error of a failed build is only printed.

@@ -100,7 +100,7 @@ pub(super) fn page_size(sizes: &[u32], default_size: u32) -> u32 {
     chosen.filter(|chosen| sizes.contains(chosen)).unwrap_or(default_size)
 }
 
-/// The content of a page after the first one whose entries are gone.
+/// Shown in place of a page whose entries are gone, unless it is the first page.
 #[component]
 pub(super) fn EmptyPage(
     /// The entries, for example `users`.

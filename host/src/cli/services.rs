@@ -180,7 +180,7 @@ pub(super) async fn check_store(storage: &ExternalStorageConfig) -> Result<(), C
     }
 }
 
-/// Describes a response of the store that only another configuration can change.
+/// Returns the error of the configuration that made the store refuse a request. `None` for other failures.
 fn refusal(endpoint: &str, error: &StoreError) -> Option<ConfigError> {
     let StoreError::Refused { code, .. } = error else { return None };
     if code == "AuthorizationHeaderMalformed" {

@@ -20,7 +20,7 @@
 //! - `body`: reads and decodes a response body.
 //! - `upload`: sends a request body that is a stream.
 //! - `exchange`: all hops of a request, within their limits.
-//! - `smtp`: connections to mail servers, apart from the rest.
+//! - `smtp`: connections to mail servers, which are not HTTP.
 
 mod address;
 mod body;

@@ -1,7 +1,7 @@
 //! One stream of events.
 //!
-//! The id of an event is `<process>-<number>`, and `-<offset>` for each followed log in the order of the request. So
-//! one id contains the position in every part of the stream.
+//! The id of an event is `<process>-<number>`, followed by `-<offset>` for each followed log, in the order of the
+//! request. So one id contains the position in every part of the stream.
 
 use std::{fmt::Write as _, time::Duration};
 

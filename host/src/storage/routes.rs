@@ -146,7 +146,7 @@ pub(crate) async fn abort_upload(
         (
             status = 404,
             body = ErrorBody,
-            description = "`object_not_found`, even if the object was removed because it was larger than signed for, \
+            description = "`object_not_found` (also if the object was removed because it was larger than signed for), \
                 or the bucket does not exist",
         ),
     ),

@@ -23,7 +23,7 @@ pub(crate) struct Policy {
     /// Remove API keys that expired or were revoked at least this many days ago.
     #[schemars(range(min = 1))]
     expired_keys_days: Option<u32>,
-    /// Remove databases that were kept for a rollback when their restore ended at least this many days ago. If null,
+    /// Remove databases that are kept for a rollback, if their restore ended at least this many days ago. If null,
     /// they are kept until the owner removes them.
     #[schemars(range(min = 1))]
     superseded_restores_days: Option<u32>,

@@ -38,8 +38,8 @@ pub async fn copy_objects(target: &str, manifest_key: &str) -> Result<CopiedObje
     backend::backups::copy_objects(target, manifest_key).await
 }
 
-/// Lists the backups whose dumps exist, newest first. With a target, lists its backups, except those whose last
-/// verification failed. Without one, lists the backups of every target in the grant's scope, including those.
+/// Lists the backups whose dumps exist, newest first. For one target, leaves out backups whose last verification
+/// failed. Without a target, lists the backups of every target in the grant's scope, including those that failed.
 ///
 /// # Errors
 /// Returns `Denied` if the grant does not cover the target, and `Unavailable` if Postgres or the store cannot be

@@ -68,9 +68,9 @@ impl DateTime {
         ((days * 24 + self.hour) * 60 + self.minute) * 60_000 + self.second * 1000 + self.millisecond
     }
 
-    /// Parses a date such as `2026-01-02`, or a time in UTC in RFC 3339, such as `2026-01-02T03:04:05Z` or
-    /// `2026-01-02T03:04:05.678Z`. Returns `None` for other texts, for dates that do not exist, and for dates before
-    /// 1970.
+    /// Parses a date in the form `2026-01-02`, or a time in UTC in the form `2026-01-02T03:04:05Z` or
+    /// `2026-01-02T03:04:05.678Z`. Returns `None` for other texts, which include the other forms of RFC 3339, for dates
+    /// that do not exist, and for dates before 1970.
     pub fn parse(text: &str) -> Option<Self> {
         let (date, time) = text.split_once('T').map_or((text, None), |(date, time)| (date, Some(time)));
         let mut date = date.splitn(3, '-').zip([4, 2, 2]).map(|(part, digits)| number(part, digits));

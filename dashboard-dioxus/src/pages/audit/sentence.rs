@@ -49,7 +49,7 @@ fn find_act(entry: &AuditEntry) -> Option<Act> {
         "restore.finish" if entry.details.get("rolledBack").and_then(Value::as_bool) == Some(true) => {
             Act { done: "rolled back", ..act }
         }
-        // Only the entry of a request has an HTTP status. The other one records the outcome.
+        // A verification has two entries. That of its request has an HTTP status; the other one records the outcome.
         "backup.verify" if entry.status.is_none() => Act { done: "verified", ..act },
         _ => act,
     })
@@ -119,7 +119,7 @@ fn placeholder(entry: &AuditEntry, name: &str) -> Option<String> {
     }
 }
 
-/// Number of tables that a sentence names.
+/// Maximum number of tables that a sentence names.
 const NAMED_TABLES: usize = 3;
 
 /// Returns the tables that SQL changed: `books, authors, loans and 2 more`. `None` if the entry has none.

@@ -7,8 +7,8 @@
 //! Nobody can lock another user's account. While an account's limit is exceeded, addresses take turns at the
 //! account (`turns`). Other limits, such as that on mails to an account, have no turns. An address from which the user
 //! has signed in lately (`known`) has its turn after five seconds, whatever other addresses do. Any other address has a
-//! turn within a minute while up to 2200 others attack the account. While more attack, lots decide which addresses have
-//! turns. Each process counts on its own.
+//! turn within a minute while up to 2200 others attack the account. While more attack, a lottery decides which
+//! addresses have turns. Each process counts on its own.
 
 mod buckets;
 mod known;
@@ -50,7 +50,7 @@ pub(super) enum Attempt {
     /// Using the token of a mailed link.
     MailedToken,
     /// Giving a code at the second step of a login, or removing the factor with the password or a recovery code. Every
-    /// code of an authenticator app counts for another limit, in the project's database.
+    /// code of an authenticator app also counts toward another limit, which is in the project's database.
     SecondFactor,
 }
 

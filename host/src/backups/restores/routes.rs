@@ -170,7 +170,7 @@ pub(crate) async fn roll_restore_back(
 /// Drop a restore's kept database
 ///
 /// Drops the database that is kept for a rollback, so its data is lost. A restore that is only planned is cancelled. An
-/// uploaded archive is removed. Send `state` if only one of these is meant, because the restore may run meanwhile.
+/// uploaded archive is removed. Send `state` to remove nothing if the restore is no longer in the state that you read.
 #[utoipa::path(delete, path = "/admin/v1/restores/{restore}", tag = "restores",
     params(("restore" = String, Path), RemoveRestoreQuery),
     responses((status = 204), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),

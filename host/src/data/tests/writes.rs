@@ -150,7 +150,7 @@ fn upserts_are_rendered_as_sql() {
 }
 
 #[test]
-fn merge_writes_keys_whose_equal_values_may_differ() {
+fn merge_updates_key_columns_whose_equal_values_can_be_written_differently() {
     let body = r#"{"rows":[{"email":"ANN@x","country":"a"}]}"#;
     let sql = insert("users", "onConflict=email", body).unwrap().text.to_string();
     let assigned = "DO UPDATE SET \"email\" = EXCLUDED.\"email\", \"country\" = EXCLUDED.\"country\" RETURNING";

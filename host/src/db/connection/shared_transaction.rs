@@ -193,8 +193,8 @@ impl Connection {
 }
 
 /// Returns how a statement that failed in a shared transaction must be sent again. If it waited for a lock, it needs a
-/// connection of its own, so that others don't wait behind it. There are few of these connections, so other failures,
-/// which come at once, don't need one.
+/// connection of its own, so that others don't wait behind it. A statement that failed for another reason did not
+/// wait, so it gets none: there are few of these connections.
 fn apart(error: &DbError) -> Apart {
     let waited = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
     match error.as_db_error() {

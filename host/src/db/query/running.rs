@@ -102,7 +102,7 @@ pub async fn start(
 /// Begins the transaction, checks the query and executes it.
 async fn begin(client: &ExclusiveClient, query: &Query) -> Result<(Vec<QueryColumn>, RowStream), QueryError> {
     let failed = QueryError::from_postgres;
-    // The query takes the transaction's snapshot, after which Postgres refuses to make it read-write.
+    // `SELECT 1` takes the transaction's snapshot. After that, Postgres refuses to make the transaction read-write.
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1").await.map_err(failed)?;
     // Preparing the unchanged text ensures that it is one statement, and that errors report an exact position.
     let described = client.prepare_submitted(&query.sql).await.map_err(|error| match error {

@@ -31,7 +31,7 @@ type Statements = mpsc::UnboundedReceiver<Vec<u32>>;
 struct Database {
     permits: Semaphore,
     sent: mpsc::UnboundedSender<Vec<u32>>,
-    /// The outcome of shared transactions that have no results.
+    /// The failure of every shared transaction. If `None`, they succeed.
     failure: Option<NoResults>,
     alone: AtomicUsize,
     /// The values of writes that were sent on a connection of their own.

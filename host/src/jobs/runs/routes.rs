@@ -164,7 +164,7 @@ pub(crate) async fn summarize_runs(
 
 /// Get a run
 ///
-/// Includes the other attempts of the same work, which are runs of their own. While the run is queued, also says why.
+/// Includes all attempts of the same work and, while the run is queued, the reason why it waits.
 #[utoipa::path(get, path = "/admin/v1/runs/{run}", tag = "jobs", params(("run" = String, Path)),
     responses((status = 200, body = RunDetail), (status = 404, body = ErrorBody)))]
 pub(crate) async fn get_run(

@@ -24,7 +24,7 @@ pub(in super::super) enum Transfer {
     Move,
 }
 
-/// The behaviour if an object is already at the new path.
+/// The behavior if an object is already at the new path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum IfTaken {
     Refuse,

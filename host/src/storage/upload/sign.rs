@@ -44,7 +44,7 @@ pub(crate) async fn sign_upload(access: &StorageAccess, request: SignUpload) -> 
     if exists && !plan.upsert {
         return Err(object_exists(&plan.path));
     }
-    // An object that another program or an older version stored at such a path can be replaced.
+    // An object that another program or an older version stored at a path that the check refuses can be replaced.
     if !exists && plan.upsert {
         access.check_new_path(&plan.path).await?;
     }

@@ -146,7 +146,7 @@ pub(super) async fn insert(pool: &PgPool, export: &NewExport<'_>) -> Result<()> 
     .map(drop)
 }
 
-/// Assigns an export that is not ready to a run. Returns whether there is such an export.
+/// Assigns an export to a run, unless the export is ready or has expired. Returns whether it was assigned.
 pub(in crate::transfers) async fn claim(executor: impl PgExecutor<'_>, id: Uuid, run: Uuid) -> Result<bool> {
     sqlx::query("UPDATE exports SET run_id = $2 WHERE id = $1 AND ready_at IS NULL AND expires_at > now()")
         .bind(id)
@@ -194,7 +194,7 @@ pub(in crate::transfers) async fn existing(pool: &PgPool, ids: &[Uuid]) -> Resul
     sqlx::query_scalar("SELECT id FROM exports WHERE id = ANY($1)").bind(ids).fetch_all(pool).await
 }
 
-/// Returns which of these exports are not ready and may still become so.
+/// Returns which of these exports are not ready yet, but may still become ready.
 pub(in crate::transfers) async fn in_progress(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Uuid>> {
     sqlx::query_scalar(
         "SELECT e.id FROM exports e LEFT JOIN cron_job_runs r ON r.id = e.run_id

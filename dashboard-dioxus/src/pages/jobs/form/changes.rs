@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn plugin_and_job_are_taken_from_the_same_tab() {
+    fn plugin_and_its_job_are_merged_as_one_field() {
         let of = |plugin: &str, job: &str| {
             let job = (plugin.to_owned(), job.to_owned());
             Draft { plugin: job.0.clone(), plugin_job: job.1.clone(), stored_for: job, ..stored(json!({ "days": 7 })) }

@@ -28,8 +28,8 @@ pub(super) fn ExposureForm(project: String, detail: Shared) -> Element {
         && saved.publishable == TableAccess::None;
     let is_limited = detail.row_level_security || detail.kind == TableKind::View;
     let is_risky = !is_limited && (opens_for_writing || opens_signed_in || opens_copy);
-    // Without row-level security, the server requires a confirmation even if signed-in users get less access, which
-    // needs no warning.
+    // Without row-level security, the server requires `confirm` even if signed-in users get less access than before.
+    // This needs no warning, so the request contains `confirm` without asking the owner.
     let is_confirmed = !is_limited && signed_in() < saved.signed_in;
     let path = table_path(&project, &detail.name, "exposure", &[]);
     let save = move |confirm: bool| {

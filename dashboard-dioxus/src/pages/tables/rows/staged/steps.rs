@@ -1,4 +1,4 @@
-//! Undoes changes of cells, and repeats them.
+//! Undoes and redoes changes of cells.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::pages::tables::rows::data::RowKey;
 /// The cells that one action has changed, such as pasting.
 pub(super) type Step = Vec<Before>;
 
-/// The change of a cell before a step.
+/// A cell that a step has changed, and the change that was staged for it before the step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Before {
     pub(super) key: RowKey,
@@ -141,7 +141,7 @@ mod tests {
         staged.redo();
         staged.set(vec![edit("2", "w")]);
         staged.redo();
-        assert_eq!(staged.counts(), (2, 2), "a change ends what can be repeated");
+        assert_eq!(staged.counts(), (2, 2), "after another change, the undone step can't be redone");
     }
 
     #[test]
