@@ -47,8 +47,8 @@ pub use incomplete::{IncompleteReport, remove_incomplete, remove_incomplete_belo
 pub use manifest::{BackupManifest, ManifestTable, backup_id};
 pub use objects::{CopyNames, CopySweepReport, ManifestObjects, ObjectCopies, ObjectsError, RestoredObjects};
 pub use recovery::{
-    RecoveryError, RequiredKeys, RestoredPlatform, RestoredProject, other_sessions, restore_platform, restore_project,
-    unlisted_databases,
+    LaterRevocations, RecoveryError, RequiredKeys, RestoredPlatform, RestoredProject, other_sessions, restore_platform,
+    restore_project, unlisted_databases,
 };
 pub use restores::{RestoreJob, Restores};
 pub use stored::{StoredBackup, list_stored_backups};

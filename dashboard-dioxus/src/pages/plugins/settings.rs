@@ -118,8 +118,8 @@ impl Typed {
         Self { secrets: BTreeMap::new(), added: Vec::new(), settings: settings.collect() }
     }
 
-    /// Returns the settings to store: those of `newest`, with the owner's changes to those of `reviewed`. `None` if they
-    /// are the same as those of `newest`.
+    /// Returns the settings to store: those of `newest`, with the owner's changes to those of `reviewed`. `None` if
+    /// they are the same as those of `newest`.
     pub(super) fn settings_for(&self, reviewed: &Plugin, newest: &Plugin) -> Option<BTreeMap<String, String>> {
         let settings = rebased(&self.settings, &reviewed.config, &newest.config);
         Self { settings, ..Self::saved(newest) }.changed_settings(newest)

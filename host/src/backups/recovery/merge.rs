@@ -143,8 +143,12 @@ async fn read_all(present: &mut PgConnection, merges: &[Merge]) -> Result<Vec<Va
 }
 
 /// Applies the revocations to the restored database. Returns the names of the projects that the current database does
-/// not have, if it belongs to the same installation. All their keys are revoked.
-pub(super) async fn apply(restored: &mut PgConnection, revocations: &Revocations) -> Result<Vec<String>, sqlx::Error> {
+/// not have. All their keys are revoked. Returns `None` if the current database knows none of the restored projects, so
+/// that it may belong to another installation. Then only the revocations that apply to any installation are applied.
+pub(super) async fn apply(
+    restored: &mut PgConnection,
+    revocations: &Revocations,
+) -> Result<Option<Vec<String>>, sqlx::Error> {
     apply_all(restored, &RECORDED, &revocations.recorded).await?;
     apply_all(restored, &[KEPT_DATABASES], std::slice::from_ref(&revocations.kept_databases)).await?;
     let is_same_installation: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM projects WHERE id = ANY($1))")
@@ -152,13 +156,14 @@ pub(super) async fn apply(restored: &mut PgConnection, revocations: &Revocations
         .fetch_one(&mut *restored)
         .await?;
     if !is_same_installation {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     apply_all(restored, &CURRENT, &revocations.current).await?;
     sqlx::query_scalar("SELECT name FROM projects WHERE id <> ALL($1) ORDER BY name")
         .bind(&revocations.projects)
         .fetch_all(restored)
         .await
+        .map(Some)
 }
 
 async fn apply_all(restored: &mut PgConnection, merges: &[Merge], values: &[Value]) -> Result<(), sqlx::Error> {

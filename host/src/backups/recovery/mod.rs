@@ -11,7 +11,9 @@ mod merge;
 mod platform;
 mod projects;
 
-pub use platform::{RequiredKeys, RestoredPlatform, other_sessions, restore_platform, unlisted_databases};
+pub use platform::{
+    LaterRevocations, RequiredKeys, RestoredPlatform, other_sessions, restore_platform, unlisted_databases,
+};
 pub use projects::{RestoredProject, restore_project};
 
 use sha2::{Digest as _, Sha256};

@@ -36,13 +36,23 @@ pub struct RestoredPlatform {
     pub rows: u64,
     /// Name under which the previous database is kept. `None` if there was none, or if it was empty.
     pub kept: Option<String>,
-    /// Whether the revocations made since the backup could be read from the previous database. `None` if no database
-    /// was kept.
-    pub revocations_read: Option<bool>,
+    /// What became of the revocations that were made since the backup. `None` if no database was kept.
+    pub revocations: Option<LaterRevocations>,
     /// Names of the projects that the previous database does not have. All their keys are revoked.
     pub returned_projects: Vec<String>,
     /// Tables of the backup that this version of AtlasHub does not have.
     pub unknown_tables: Vec<String>,
+}
+
+/// The revocations in the previous platform database that were made after the backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaterRevocations {
+    /// The restored database contains them.
+    Applied,
+    /// The previous database could not be read.
+    Unreadable,
+    /// The previous database knows none of the restored projects, so it may belong to another installation.
+    OfOtherInstallation,
 }
 
 /// The master keys that have to open the sealed values of a restored platform database.
@@ -138,7 +148,7 @@ pub async fn restore_platform(
     }
     let returned_projects = match &present {
         Present::Readable(revocations) => merge::apply(&mut transaction, revocations).await?,
-        Present::Missing | Present::Empty | Present::Unreadable => Vec::new(),
+        Present::Missing | Present::Empty | Present::Unreadable => None,
     };
     let mut entry = NewAuditEntry::new("cli", "platform.restore");
     entry.target = Some("platform".to_owned());
@@ -160,9 +170,14 @@ pub async fn restore_platform(
     // An error must not hide that the database was replaced.
     let _ = connection.close().await;
     let rows = loaded.tables.iter().map(|table| table.rows).sum();
-    let revocations_read = kept.as_ref().map(|_| matches!(present, Present::Readable(_)));
+    let revocations = kept.as_ref().map(|_| match (&present, &returned_projects) {
+        (Present::Readable(_), Some(_)) => LaterRevocations::Applied,
+        (Present::Readable(_), None) => LaterRevocations::OfOtherInstallation,
+        _ => LaterRevocations::Unreadable,
+    });
+    let returned_projects = returned_projects.unwrap_or_default();
     let unknown_tables = loaded.unknown_tables;
-    Ok(RestoredPlatform { rows, kept, revocations_read, returned_projects, unknown_tables })
+    Ok(RestoredPlatform { rows, kept, revocations, returned_projects, unknown_tables })
 }
 
 /// The current platform database.

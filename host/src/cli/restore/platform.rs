@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Confirmation, RestoreTools};
 use crate::{
-    backups::{RecoveryError, StoredBackup, restore_platform},
+    backups::{LaterRevocations, RecoveryError, StoredBackup, restore_platform},
     cli::{backup::parse_backup_id, error::CommandError},
     config::Config,
     db::{self, migrations},
@@ -81,9 +81,13 @@ pub(super) async fn restore(
     if let Some(kept) = &restored.kept {
         print_stdout!("  the previous database is kept as {kept}");
     }
-    match restored.revocations_read {
-        Some(true) => print_stdout!("  what was revoked since the backup stays revoked"),
-        Some(false) => print_stdout!(
+    match restored.revocations {
+        Some(LaterRevocations::Applied) => print_stdout!("  what was revoked since the backup stays revoked"),
+        Some(LaterRevocations::OfOtherInstallation) => print_stdout!(
+            "  the previous database has none of the restored projects: keys and plugins that were revoked since the \
+             backup are valid; revoke them again"
+        ),
+        Some(LaterRevocations::Unreadable) => print_stdout!(
             "  the previous database could not be read: keys and plugins that were revoked since the backup are valid; \
              revoke them again"
         ),

@@ -2,8 +2,8 @@
 //!
 //! Reading order: `queries`, `access` (reads and cancels a run), `detail` (a run with its earlier and later attempts),
 //! `output` (log and progress of a running run, in memory), `log` (reads stored logs and puts long ones into the object
-//! store), `follow` (reads a log while it grows), `log_stream` (a followed log as events), `lease_fence` (rejects writes
-//! of a run that lost its lease), `retention`, `summary` (counts runs over time), `routes`.
+//! store), `follow` (reads a log while it grows), `log_stream` (a followed log as events), `lease_fence` (rejects
+//! writes of a run that lost its lease), `retention`, `summary` (counts runs over time), `routes`.
 
 mod access;
 mod detail;

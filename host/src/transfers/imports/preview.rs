@@ -84,11 +84,13 @@ fn column_warnings(source: &str, column: &Column, values: &[&Cell]) -> Vec<Strin
     let mut warnings = Vec::new();
     if column.category == "D" {
         if let Some(text) = texts().find(|text| is_day_and_month(text)) {
+            let text = shortened(&text);
             warnings.push(format!(
                 "`{source}`: `{text}` is read as month/day/year. Write dates as year-month-day to be sure."
             ));
         }
         if let Some(text) = texts().find(|text| text.starts_with(char::is_alphabetic) && !text.contains("infinity")) {
+            let text = shortened(&text);
             warnings
                 .push(format!("`{source}`: Postgres reads words such as `{text}` as dates, for example `tomorrow`."));
         }
@@ -96,6 +98,7 @@ fn column_warnings(source: &str, column: &Column, values: &[&Cell]) -> Vec<Strin
     if column.category == "N"
         && let Some(text) = texts().find(|text| text.contains(',') && text.chars().any(|one| one.is_ascii_digit()))
     {
+        let text = shortened(&text);
         warnings
             .push(format!("`{source}`: `{text}` is not a number for Postgres. Use a point as the decimal separator."));
     }
@@ -147,9 +150,8 @@ mod tests {
     use super::*;
     use crate::transfers::imports::detect::Hints;
 
-    #[test]
-    fn json_is_previewed_with_all_digits_and_without_a_warning_about_null() {
-        let column = |name: &str, category: &str| Column {
+    fn column(name: &str, category: &str) -> Column {
+        Column {
             name: name.to_owned(),
             data_type: "t".to_owned(),
             category: category.to_owned(),
@@ -160,7 +162,21 @@ mod tests {
             is_always_identity: false,
             default: None,
             sequence: None,
-        };
+        }
+    }
+
+    #[test]
+    fn warnings_cut_long_values() {
+        for (category, value) in [("D", "tomorrow".repeat(1000)), ("N", "1,5".repeat(1000))] {
+            let cell = Cell::Text { text: value, is_quoted: false };
+            let warnings = column_warnings("a", &column("a", category), &[&cell]);
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            assert!(warnings[0].len() < 1000, "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn json_is_previewed_with_all_digits_and_without_a_warning_about_null() {
         let columns = vec![column("n", "N"), column("day", "D")];
         let target = Target { quoted: "public.t".to_owned(), kind: "r".to_owned(), columns, keys: vec![] };
         let rows =

@@ -269,8 +269,8 @@ pub(in crate::transfers) async fn expired(pool: &PgPool, limit: i64) -> Result<V
     .await
 }
 
-/// Returns the object keys of the files of imports whose rows are in the table, and whose run ended within the last hour
-/// without success.
+/// Returns the object keys of the files of imports whose rows are in the table, and whose run ended within the last
+/// hour without success.
 pub(in crate::transfers) async fn imported_keys(pool: &PgPool) -> Result<Vec<String>> {
     sqlx::query_scalar(
         "SELECT i.object_key FROM imports i JOIN cron_job_runs r ON r.id = i.run_id

@@ -58,6 +58,31 @@ async fn restored_platform_revives_no_key_of_a_deleted_project() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn restore_over_a_database_of_another_installation_says_that_revoked_keys_are_valid() {
+    let url = Postgres::shared().platform_database().await;
+    let vars = ProgramVars::external(&url);
+    let serving = vars.serve(&[]);
+    let owner = admin(&serving);
+    let project = create_project(&owner, "Old machine").await;
+    let backup = back_up(&owner, "platform").await;
+    serving.end();
+    // A server that was started on a new machine before the restore has a database that knows no project.
+    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    let forget = "TRUNCATE projects CASCADE; DELETE FROM audit_logs";
+    sqlx::raw_sql(forget).execute(&mut connection).await.expect(forget);
+    sqlx::Connection::close(connection).await.unwrap();
+
+    let arguments = ["restore", "platform", "--backup", backup["id"].as_str().unwrap(), "--yes"];
+    let restored = run_when_stopped(&vars, &arguments).await;
+    assert_eq!(restored.code, Some(0), "{restored:?}");
+    assert!(restored.stdout.contains("has none of the restored projects"), "{restored:?}");
+    assert!(!restored.stdout.contains("stays revoked"), "{restored:?}");
+    let serving = vars.serve(&[]);
+    let (status, body) = admin(&serving).get(&path(&project, "")).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn restored_platform_keeps_narrowed_grants() {
     let vars = ProgramVars::external(&Postgres::shared().platform_database().await);
     let serving = vars.serve(&[]);
