@@ -145,6 +145,6 @@ async fn cluster_that_is_not_as_requested_is_not_used() {
     let vars = ProgramVars::embedded(&data).set("ATLASHUB_POSTGRES_BIN_DIR", programs.to_str().unwrap());
     let ended = vars.run(&["serve"]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("expected found = \"") && ended.stderr.contains(" off C C UTF8"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("(expected \"") && ended.stderr.contains(" off C C UTF8"), "{}", ended.stderr);
     assert_eq!(names_in(&data.join("postgres")), Vec::<String>::new());
 }
