@@ -52,8 +52,10 @@ impl CopiesLock {
     }
 
     /// Releases the lock.
-    pub(super) async fn release(self) {
-        // If the connection is broken, the lock is released anyway.
+    pub(super) async fn release(mut self) {
+        // Closing the connection alone does not wait until Postgres has released the lock. If the connection is broken,
+        // Postgres releases the lock anyway.
+        drop(sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut self.0).await);
         drop(self.0.close().await);
     }
 }
