@@ -138,7 +138,8 @@ test("files that arrived just before the last upload failed are listed", async (
     sent += 1;
     if (sent < 3) return route.continue();
     await isFailing;
-    return route.fulfill({ status: 400, headers: { "access-control-allow-origin": "*" } });
+    const headers = { "access-control-allow-origin": "*", "access-control-expose-headers": "etag" };
+    return route.fulfill({ status: 400, headers });
   });
   const files = ["a.txt", "b.txt", "c.txt"].map((name) => ({ name, mimeType: "text/plain", buffer: Buffer.from("a") }));
   await page.locator("#upload-files").setInputFiles(files);
