@@ -16,11 +16,11 @@ use crate::{
 const SHOWN_COLUMNS: usize = 3;
 
 /// Returns the indexes of the columns on a card: the column of its title, and further ones. The title is the first text
-/// besides the key, or else the first value.
+/// besides the key that can't be NULL, or else the first value.
 fn shown_columns(columns: &[ColumnDetail], key: &[String]) -> (Option<usize>, Vec<usize>) {
     let others: Vec<(usize, &ColumnDetail)> =
         columns.iter().enumerate().filter(|(_, column)| !key.contains(&column.name)).collect();
-    let text = others.iter().find(|(_, column)| is_text(&column.data_type));
+    let text = others.iter().find(|(_, column)| is_text(&column.data_type) && !column.nullable);
     let title = text.or(others.first()).map(|(index, _)| *index);
     let first = others.iter().take(SHOWN_COLUMNS).map(|(index, _)| *index);
     (title, first.filter(|index| Some(*index) != title).collect())
@@ -84,17 +84,21 @@ mod tests {
     use super::{super::fixtures::column, *};
 
     #[test]
-    fn first_text_besides_the_key_is_the_title_of_a_card() {
+    fn first_text_that_can_not_be_null_is_the_title_of_a_card() {
         let key = ["id".to_owned()];
         let of = |names: &[(&str, &str)]| {
-            let columns: Vec<ColumnDetail> = names.iter().map(|(name, data_type)| column(name, data_type)).collect();
-            shown_columns(&columns, &key)
+            let described = |(name, data_type): &(&str, &str)| ColumnDetail {
+                nullable: *name == "note",
+                ..column(name, data_type)
+            };
+            shown_columns(&names.iter().map(described).collect::<Vec<_>>(), &key)
         };
         let created = ("created_at", "timestamp with time zone");
         assert_eq!(of(&[("id", "bigint"), created, ("name", "text")]), (Some(2), vec![1]));
         let late = [("id", "text"), created, ("price", "numeric"), ("stock", "integer"), ("name", "text")];
         assert_eq!(of(&late), (Some(4), vec![1, 2, 3]));
         assert_eq!(of(&[("id", "text"), created]), (Some(1), Vec::new()));
+        assert_eq!(of(&[("id", "text"), created, ("note", "text")]), (Some(1), vec![2]));
         assert_eq!(of(&[("id", "text")]), (None, Vec::new()));
     }
 }
