@@ -228,7 +228,7 @@ test("on a phone, rows are cards", async (t) => {
 
 test("cards begin with a text that describes the row", async (t) => {
   const project = await createProject("cards", [
-    "create table products (id int primary key, created_at timestamptz default now(), price numeric, name text not null)",
+    "create table products (id int primary key, at timestamptz default now(), price numeric, name text not null)",
     "insert into products (id, price, name) values (1, 2.50, 'Bread'), (2, 3.00, '')",
   ]);
   const page = await openTable(t, project, { table: "products" }, { narrow: true });
