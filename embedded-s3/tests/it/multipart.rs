@@ -146,6 +146,35 @@ async fn invalid_parts_are_rejected() {
 }
 
 #[tokio::test]
+async fn etag_of_part_is_md5_unless_request_permits_crc() {
+    let server = TestServer::start().await;
+    let client = &server.client;
+    let id = create_upload(client, "film").await;
+    let content = b"123456789";
+    let part = |number: i32| {
+        let upload = client.upload_part().bucket(BUCKET).key("film").upload_id(&id).part_number(number);
+        upload.body(ByteStream::from_static(content)).customize()
+    };
+    let permit_crc = |request: &mut aws_sdk_s3::config::http::HttpRequest| {
+        request.headers_mut().insert("x-atlashub-crc-etag", "1");
+    };
+    let md5 = format!("\"{}\"", hex::encode(Md5::checksum(content)));
+    assert_eq!(part(1).send().await.unwrap().e_tag(), Some(&*md5));
+    // The check value of CRC-64/NVME and the length.
+    let crc = "\"ae8b14860a7998880000000000000009\"";
+    assert_eq!(part(1).mutate_request(permit_crc).send().await.unwrap().e_tag(), Some(crc));
+    // A declared MD5 is verified and used.
+    let upload = client.upload_part().bucket(BUCKET).key("film").upload_id(&id).part_number(2);
+    let upload = upload.body(ByteStream::from_static(content)).content_md5("1B2M2Y8AsgTpgAmY7PhCfg==");
+    let error = upload.customize().mutate_request(permit_crc).send().await.unwrap_err();
+    assert_eq!(code(&error), "BadDigest");
+
+    let parts = vec![CompletedPart::builder().part_number(1).e_tag(crc).build()];
+    complete!(client, "film", &id, parts).send().await.unwrap();
+    assert_eq!(server.get("film").await.unwrap(), content);
+}
+
+#[tokio::test]
 async fn aborted_upload_is_removed() {
     let server = TestServer::start().await;
     let client = &server.client;

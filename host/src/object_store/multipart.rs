@@ -60,8 +60,15 @@ impl ObjectStore {
             .customize()
             .config_override(part_call_config());
         // Signing a body means to hash it twice more, here and in the store. The signature protects the bytes on a
-        // network, so it is not needed if the store is on this machine.
-        let request = if self.is_on_this_machine() { request.disable_payload_signing() } else { request };
+        // network, so it is not needed if the store is on this machine. The header saves the embedded store an MD5;
+        // other stores ignore it.
+        let request = if self.is_on_this_machine() {
+            request.disable_payload_signing().mutate_request(|request| {
+                request.headers_mut().insert("x-atlashub-crc-etag", "1");
+            })
+        } else {
+            request
+        };
         let response = request.send().await.map_err(|error| StoreError::from_sdk(OPERATION, error))?;
         response
             .e_tag
