@@ -125,6 +125,9 @@ fn Columns(detail: Shared) -> Element {
                         td { class: "mono cut cell-wide", title: column.default.clone(),
                             match &column.default {
                                 Some(default) => rsx! { "{default}" },
+                                None if column.has_default && column.generated.is_none() && column.identity.is_none() => {
+                                    rsx! { span { class: "faint", "that of its type" } }
+                                }
                                 None => rsx! { span { class: "faint", "none" } },
                             }
                         }
