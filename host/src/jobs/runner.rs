@@ -202,7 +202,10 @@ mod tests {
             let problems = problems.iter().map(|(pointer, problem)| ((*pointer).to_owned(), (*problem).to_owned()));
             RunRefusal::Params { problems: problems.collect() }.to_string()
         };
-        assert_eq!(text(&[("", "The restore can't be started: it is done.")]), "The restore can't be started: it is done");
+        assert_eq!(
+            text(&[("", "The restore can't be started: it is done.")]),
+            "The restore can't be started: it is done"
+        );
         let expected = "the parameters don't match the job's schema: /a: it is missing; /b: it is too long";
         assert_eq!(text(&[("/a", "it is missing"), ("/b", "it is too long.")]), expected);
     }

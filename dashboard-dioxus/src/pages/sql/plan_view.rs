@@ -186,10 +186,8 @@ mod tests {
             });
             json!({ "name": name, "tables": tables.collect::<Vec<_>>(), "functions": [], "enums": [] })
         };
-        let schemas = [
-            schema("public", &[("loans", "reader")]),
-            schema("old", &[("loans", "borrower"), ("fines", "amount")]),
-        ];
+        let schemas =
+            [schema("public", &[("loans", "reader")]), schema("old", &[("loans", "borrower"), ("fines", "amount")])];
         serde_json::from_value(json!({ "schemas": schemas })).expect("a schema")
     }
 

@@ -9,11 +9,7 @@ use plugin_manifest::Manifest;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{
-    Refusal,
-    problems::problems,
-    schema_bounds,
-};
+use super::{Refusal, problems::problems, schema_bounds};
 use crate::jobs::RunRefusal;
 
 /// Maximum number of concurrent checks of one plugin. Each takes a blocking thread.

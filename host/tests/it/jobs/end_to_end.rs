@@ -197,7 +197,11 @@ async fn stored_time_limit_is_checked_when_a_job_gets_another_plugin() {
     let job = create(&admin, job).await;
     let change = json!({ "plugin": "cleanup", "params": {} });
     let (status, error) = admin.patch(&format!("/admin/v1/jobs/{job}"), change.clone()).await;
-    assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_request")), "{error}");
+    assert_eq!(
+        (status, error["error"]["code"].as_str()),
+        (StatusCode::BAD_REQUEST, Some("invalid_request")),
+        "{error}"
+    );
     let message = error["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("`timeoutMs` must be at most 3600000"), "{message}");
     for (timeout_ms, fields) in [(None, vec!["timeoutMs"]), (Some(60_000), vec![])] {
@@ -207,7 +211,11 @@ async fn stored_time_limit_is_checked_when_a_job_gets_another_plugin() {
         }
         let (_, checked) = admin.post("/admin/v1/jobs/check", definition).await;
         let errors = checked["errors"].as_array().unwrap();
-        assert_eq!(errors.iter().map(|error| error["field"].as_str().unwrap()).collect::<Vec<_>>(), fields, "{checked}");
+        assert_eq!(
+            errors.iter().map(|error| error["field"].as_str().unwrap()).collect::<Vec<_>>(),
+            fields,
+            "{checked}"
+        );
     }
     let mut change = change;
     change["timeoutMs"] = json!(60_000);

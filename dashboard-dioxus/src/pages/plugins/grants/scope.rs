@@ -50,8 +50,7 @@ pub(super) fn ScopeList(
     let left_out: Vec<String> = left_out.into_iter().map(|value| words::value(value, &projects)).collect();
     // The shortest wildcard includes the others.
     let wildcards = asked.iter().filter(|value| value.ends_with('*') && chosen.contains(*value));
-    let meaning =
-        wildcards.min_by_key(|value| value.len()).and_then(|value| words::wildcard(&capability, list, value));
+    let meaning = wildcards.min_by_key(|value| value.len()).and_then(|value| words::wildcard(&capability, list, value));
     let heading = words::heading(&capability, list);
     rsx! {
         div { class: "scope label", role: "group", "aria-label": heading,
