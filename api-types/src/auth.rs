@@ -74,6 +74,8 @@ pub struct ProjectUser {
     pub last_sign_in_at: Option<DateTime<Utc>>,
     /// When the owner disabled the user. Null if the user may sign in.
     pub disabled_at: Option<DateTime<Utc>>,
+    /// Whether the user has a password. Without one, a user signs in with a mailed link or sets one with a reset link.
+    pub has_password: bool,
     /// Number of sessions that have not ended.
     pub sessions: i64,
 }

@@ -120,6 +120,18 @@ test("user is created, found, and given a role", async (t) => {
   await shown(row(page, "ann@example.com").getByText("Admin"));
 });
 
+test("user without a password is marked in the list and in the sheet", async (t) => {
+  const { id } = await withUsers("bob@example.com");
+  await admin("POST", `/projects/${id}/users`, { email: "ann@example.com" });
+  const page = await openPage(t);
+  await page.goto(usersOf(id));
+  await shown(row(page, "ann@example.com").getByText("No password"));
+  assert.equal(await row(page, "bob@example.com").getByText("No password").count(), 0);
+  await page.getByRole("link", { name: "ann@example.com" }).click();
+  const sheet = page.getByRole("dialog", { name: "ann@example.com" });
+  await shown(sheet.locator("dt", { hasText: "Password" }).locator("+ dd").getByText("none"));
+});
+
 test("address in use or without a domain is an error at its field", async (t) => {
   const { id } = await withUsers("bob@example.com");
   const page = await openPage(t);

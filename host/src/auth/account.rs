@@ -9,7 +9,7 @@ use super::{
     AuthState,
     account_queries::{self, EmailChange, NewPassword},
     email_address::EmailAddress,
-    events::{record_refusal, user_event},
+    events::{record_refusal, separate_refusal, user_event},
     limits::Attempt,
     links::{mail_notice, mail_token, require_mail},
     login::{ids_of, invalid_credentials, session_ended},
@@ -90,7 +90,7 @@ pub(super) async fn update_current_user(
         state.limits.charge_account(Attempt::Recover, project, email.as_str())?;
         state.limits.charge_account(Attempt::Recover, project, &user)?;
     }
-    audit::recorded(&state.projects.platform, entry, async |_| {
+    let updated = audit::recorded(&state.projects.platform, entry, async |entry| {
         let current_hash = account.password_hash.as_deref();
         let password = hash.as_deref().map(|hash| NewPassword { hash, current_hash });
         let owner = (user.as_str(), session);
@@ -103,14 +103,15 @@ pub(super) async fn update_current_user(
             None => EmailChange::Keep,
         };
         let database = &state.database;
-        let updated = account_queries::update_own(database, project, owner, &data, password, email_change).await?;
-        let updated = updated.ok_or_else(session_ended)?;
-        if let Some(email) = new_email {
+        let updated = account_queries::update_own(database, project, owner, &data, password, email_change).await;
+        let updated = updated.and_then(|updated| updated.ok_or_else(session_ended));
+        if let (Ok(updated), Some(email)) = (&updated, new_email) {
             mail_email_change(state, caller, &settings, updated.user.clone(), (email, token));
         }
-        Ok(updated.user)
+        separate_refusal(entry, updated)
     })
-    .await
+    .await??;
+    Ok(updated.user)
 }
 
 /// Mails the new address the link that confirms it, and the current address a notice. If another user has the new

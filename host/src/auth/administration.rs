@@ -26,7 +26,8 @@ macro_rules! select_users {
         concat!(
             "SELECT ",
             user_columns!(),
-            ", (SELECT pg_catalog.count(*) FROM auth.sessions s
+            ", EXISTS (SELECT FROM auth.passwords p WHERE p.user_id = u.id) AS has_password,
+              (SELECT pg_catalog.count(*) FROM auth.sessions s
                WHERE s.user_id = u.id AND s.expires_at > pg_catalog.now()) AS sessions
              FROM auth.users u ",
             $rest
@@ -38,7 +39,7 @@ macro_rules! select_users {
 type Position = (DateTime<Utc>, Uuid);
 
 fn parse(row: &Row) -> ApiResult<ProjectUser> {
-    Ok(UserRow::parse(row)?.with_sessions(column(row, "sessions")?))
+    Ok(UserRow::parse(row)?.for_owner(column(row, "has_password")?, column(row, "sessions")?))
 }
 
 /// Returns a page of users, newest first. With a search text, only users whose address contains the text or whose id
@@ -132,7 +133,7 @@ pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser
     };
     let created = queries::insert_user(&state.database, project, &new).await?;
     let taken = || email_taken().with_hint("Use another address, or change the existing user.");
-    Ok(created.ok_or_else(taken)?.with_sessions(0))
+    Ok(created.ok_or_else(taken)?.for_owner(hash.is_some(), 0))
 }
 
 /// Changes a user. Disabling a user ends all their sessions, makes their mailed links invalid, and cancels logins and

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{
     AuthState,
     email_address::EmailAddress,
-    events::{ANONYMOUS, event, record_refusal, set_refused, with_email},
+    events::{ANONYMOUS, event, record_refusal, separate_refusal, set_refused, with_email},
     limits::Attempt,
     links::{can_mail, mail_link, mail_notice},
     mail::MailKind,
@@ -188,14 +188,16 @@ pub(super) async fn log_in(
                 let gone = invalid_credentials();
                 return Err(second_factor::require(state, project, client, &account.row, first, gone).await);
             }
-            audit::recorded(&state.projects.platform, entry, async |_| {
+            audit::recorded(&state.projects.platform, entry, async |entry| {
                 let proof = SignInProof::only(method, password_hash);
                 let open = open_session(state, project, &settings, &user, proof, client).await?;
                 // Since the check, the user was deleted, disabled or changed.
-                let open = open.ok_or_else(invalid_credentials)?;
-                signed_in(state, project, &settings, open).await
+                match separate_refusal(entry, open.ok_or_else(invalid_credentials))? {
+                    Ok(open) => signed_in(state, project, &settings, open).await.map(Ok),
+                    Err(error) => Ok(Err(error)),
+                }
             })
-            .await
+            .await?
         }
         Err(known) => {
             let error = invalid_credentials();

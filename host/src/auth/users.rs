@@ -75,7 +75,8 @@ impl UserRow {
         })
     }
 
-    pub(super) fn with_sessions(self, sessions: i64) -> ProjectUser {
+    /// Returns the user as the owner sees it.
+    pub(super) fn for_owner(self, has_password: bool, sessions: i64) -> ProjectUser {
         let Self { user, disabled_at, second_factor_at: _ } = self;
         ProjectUser {
             id: user.id,
@@ -87,6 +88,7 @@ impl UserRow {
             updated_at: user.updated_at,
             last_sign_in_at: user.last_sign_in_at,
             disabled_at,
+            has_password,
             sessions,
         }
     }

@@ -55,8 +55,8 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// # Errors
 /// Returns `Unverified` if the dump or a copy of an object is missing, or if the dump was changed or can't be restored.
 /// Returns `NotChecked` if the identity is missing or wrong, if `pg_restore` can't be run or can't read the archive's
-/// version, if Postgres rejects a scratch database, or if its disk is full. Returns `Unavailable` if Postgres or the
-/// store is unavailable.
+/// version, if Postgres rejects a scratch database, if its disk is full, or if it lacks another resource or cancels a
+/// statement. Returns `Unavailable` if Postgres or the store is unavailable.
 pub async fn verify_stored(
     store: &ObjectStore,
     restorer: &Restorer,
@@ -332,9 +332,10 @@ fn restore_failure(error: RestoreError) -> CatalogueError {
             tracing::error!(cause = describe_cause(cause.as_ref()), "pg_restore could not be run");
             CatalogueError::NotChecked("pg_restore could not be run; the server's log has the cause".to_owned())
         }
-        error @ (RestoreError::NoProgram { .. } | RestoreError::Refused(_) | RestoreError::DiskFull) => {
-            CatalogueError::NotChecked(error.to_string())
-        }
+        error @ (RestoreError::NoProgram { .. }
+        | RestoreError::Refused(_)
+        | RestoreError::DiskFull
+        | RestoreError::Interrupted(_)) => CatalogueError::NotChecked(error.to_string()),
         error @ (RestoreError::Failed(_)
         | RestoreError::FailedObject { .. }
         | RestoreError::NotAnArchive(_)

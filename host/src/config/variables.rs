@@ -159,8 +159,11 @@ variables! {
         "Seconds after which a run whose lease was not renewed counts as lost. It is tried again if it has retries \
          left.";
     plain "ATLASHUB_RUN_RETENTION_DAYS" "30"
-        "Days after which ended runs are removed with their logs. The newest run of each job is kept.";
-    plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000" "Maximum number of ended runs that are kept per job.";
+        "Days after which ended runs are removed with their logs. The newest run of each job is kept, and the newest \
+         that was not skipped.";
+    plain "ATLASHUB_RUN_RETENTION_PER_JOB" "1000"
+        "Maximum number of ended runs that are kept per job. Skipped runs are counted separately, with the same \
+         maximum.";
     plain "ATLASHUB_PLUGIN_MAX_MEMORY_MIB" "256"
         "Maximum memory of one plugin run, in MiB. A plugin's manifest can set a lower limit. The same applies to the \
          following variables, up to and including `ATLASHUB_PLUGIN_MAX_CONCURRENT_RUNS`.";

@@ -54,7 +54,7 @@ impl<J: BuiltInJob> WithBuiltIn<J> {
     }
 
     fn parse(params: &serde_json::Value) -> Result<J::Params, String> {
-        J::Params::deserialize(params).map_err(|error| error.to_string())
+        J::Params::deserialize(params).map_err(|error| format!("the parameters are not valid: {error}"))
     }
 }
 
@@ -104,7 +104,7 @@ impl<J: BuiltInJob> JobRunner for WithBuiltIn<J> {
             return self.others.run(call, output, cancel).await;
         }
         let params = Self::parse(&call.params)
-            .map_err(|problem| RunFailure::refused(format!("The parameters are not valid: {problem}.")))?;
+            .map_err(|problem| RunFailure::refused(format!("The run could not start: {problem}.")))?;
         self.job.run(params, call, output, cancel).await
     }
 }

@@ -85,11 +85,9 @@ pub enum RunRefusal {
         known.join(", ")
     )]
     UnknownJob { plugin: String, job: String, known: Vec<String> },
-    /// Each problem is a JSON pointer and a description.
-    #[error(
-        "the parameters don't match the job's schema: {}",
-        problems.iter().map(problem_text).collect::<Vec<_>>().join("; ")
-    )]
+    /// Each problem is a JSON pointer and a description. The pointer is empty if the schema is not the reason, for
+    /// example if the job's work is not possible at present.
+    #[error("{}", problems_text(problems))]
     Params { problems: Vec<(String, String)> },
     #[error("plugin `{plugin}` may not send requests; approve it with the capability `http`")]
     NoRequests { plugin: String },
@@ -97,8 +95,16 @@ pub enum RunRefusal {
     Request(EgressError),
 }
 
-/// Describes a problem for a list in a sentence. Jobs that the server executes itself report problems with an empty
-/// pointer.
+/// Describes problems as a part of a sentence.
+fn problems_text(problems: &[(String, String)]) -> String {
+    let text = problems.iter().map(problem_text).collect::<Vec<_>>().join("; ");
+    match problems.iter().all(|(pointer, _)| pointer.is_empty()) {
+        true => text,
+        false => format!("the parameters don't match the job's schema: {text}"),
+    }
+}
+
+/// Describes a problem for a list in a sentence.
 fn problem_text((pointer, problem): &(String, String)) -> String {
     let problem = problem.trim_end_matches('.');
     if pointer.is_empty() { problem.to_owned() } else { format!("{pointer}: {problem}") }
@@ -183,5 +189,24 @@ impl RunFailure {
     /// Creates a failure that may pass. The run is retried, if its job has retries.
     pub fn temporary(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), details: None, retryable: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schema_is_named_only_if_parameters_do_not_match_it() {
+        let text = |problems: &[(&str, &str)]| {
+            let problems = problems.iter().map(|(pointer, problem)| ((*pointer).to_owned(), (*problem).to_owned()));
+            RunRefusal::Params { problems: problems.collect() }.to_string()
+        };
+        assert_eq!(
+            text(&[("", "The restore can't be started: it is done.")]),
+            "The restore can't be started: it is done"
+        );
+        let expected = "the parameters don't match the job's schema: /a: it is missing; /b: it is too long";
+        assert_eq!(text(&[("/a", "it is missing"), ("/b", "it is too long.")]), expected);
     }
 }

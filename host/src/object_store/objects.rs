@@ -45,6 +45,20 @@ pub struct ObjectPage {
     pub next: Option<String>,
 }
 
+impl ObjectPage {
+    /// Ends the list after the last key that starts with `prefix`. The keys of the list that do not start with it must
+    /// follow those that do.
+    fn end_after(mut self, prefix: &str) -> Self {
+        let count = self.objects.len() + self.prefixes.len();
+        self.objects.retain(|object| object.key.starts_with(prefix));
+        self.prefixes.retain(|group| group.starts_with(prefix));
+        if self.objects.len() + self.prefixes.len() < count {
+            self.next = None;
+        }
+        self
+    }
+}
+
 impl ObjectStore {
     /// Returns the metadata of an object, or `None` if the object or the bucket does not exist.
     pub async fn head(&self, bucket: &str, key: &str) -> StoreResult<Option<ObjectMeta>> {
@@ -182,11 +196,35 @@ impl ObjectStore {
         limit: i32,
         token: Option<&str>,
     ) -> StoreResult<ObjectPage> {
+        match self.list_after(bucket, prefix, None, delimiter, limit, token).await {
+            // MinIO refuses the prefix. In the list of the folder, the keys that start with the prefix follow it.
+            Err(error @ StoreError::Refused { status: 400, .. }) => match folder_of_dots(prefix) {
+                Some(folder) => {
+                    let page = self.list_after(bucket, folder, Some(prefix), delimiter, limit, token).await?;
+                    Ok(page.end_after(prefix))
+                }
+                None => Err(error),
+            },
+            listed => listed,
+        }
+    }
+
+    /// Lists keys that start with `prefix`. The first page begins after the key `start_after`, if it is given.
+    async fn list_after(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        start_after: Option<&str>,
+        delimiter: Option<&str>,
+        limit: i32,
+        token: Option<&str>,
+    ) -> StoreResult<ObjectPage> {
         let response = self
             .client()
             .list_objects_v2()
             .bucket(bucket)
             .prefix(prefix)
+            .set_start_after(start_after.filter(|_| token.is_none()).map(str::to_owned))
             .set_delimiter(delimiter.map(str::to_owned))
             .max_keys(limit)
             .set_continuation_token(token.map(str::to_owned))
@@ -292,6 +330,33 @@ impl ObjectStore {
     }
 }
 
+/// Returns the folder of a prefix whose last segment is `.` or `..`, also with spaces.
+fn folder_of_dots(prefix: &str) -> Option<&str> {
+    let last = prefix.rsplit('/').next().unwrap_or_default();
+    prefix.strip_suffix(last).filter(|_| matches!(last.trim(), "." | ".."))
+}
+
 pub(super) fn to_chrono(time: &SdkDateTime) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(time.secs(), time.subsec_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_prefix_whose_last_segment_is_dots_has_a_folder_of_dots() {
+        for (prefix, folder) in [
+            ("a/..", Some("a/")),
+            ("a/b/.", Some("a/b/")),
+            ("a/.. ", Some("a/")),
+            ("..", Some("")),
+            ("a/...", None),
+            ("a/", None),
+            ("a..", None),
+            ("", None),
+        ] {
+            assert_eq!(folder_of_dots(prefix), folder, "{prefix}");
+        }
+    }
 }

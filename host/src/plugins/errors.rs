@@ -28,8 +28,8 @@ pub enum PluginError {
     #[error("Key {0} was revoked. A revoked key can't be trusted again.")]
     KeyRevoked(String),
     #[error(
-        "The key `{0}` signs AtlasHub's own plugins. Without it, backups, imports, exports and HTTP jobs never run \
-         again, because a revoked key can't be trusted again."
+        "The key `{0}` signs AtlasHub's own plugins. Without it, backups, cleanups, imports, exports, HTTP jobs and \
+         jobs of the plugin `migrations` never run again, because a revoked key can't be trusted again."
     )]
     OwnKey(String),
     #[error("Another key with the id {0} already exists.")]

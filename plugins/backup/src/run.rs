@@ -162,12 +162,14 @@ async fn prune_backups(backups: Vec<backups::Backup>, retention: Retention) -> R
             continue;
         }
         match backups::remove(&backup.id).await {
-            Ok(()) => info!("Removed an old backup of {}", backup.target; object_key = backup.object_key),
+            Ok(()) => {
+                info!("Removed an old backup of {}", backup.target; object_key = backup.object_key);
+                pruned.removed += 1;
+            }
             // The backup was removed in the meantime.
             Err(error) if error.code == ErrorCode::NotFound => {}
             Err(error) => return Err(error.context(format!("removing {}", backup.object_key))),
         }
-        pruned.removed += 1;
     }
     Ok(pruned)
 }

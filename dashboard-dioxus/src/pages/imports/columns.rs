@@ -189,6 +189,7 @@ fn UnfilledColumns(unfilled: Vec<Unfilled>) -> Element {
                     span { class: "mono", "{unfilled.column}" }
                     match unfilled.value {
                         Filler::Default(default) => rsx! { " gets " span { class: "mono", "{default}" } },
+                        Filler::DefaultOfType => rsx! { " gets the default of its type" },
                         Filler::Generated => rsx! { " is generated" },
                         _ => rsx! { " is NULL" },
                     }

@@ -32,6 +32,8 @@ pub(super) struct Unfilled {
 pub(super) enum Filler {
     Generated,
     Default(String),
+    /// The default of the column's type, which is a domain.
+    DefaultOfType,
     Null,
     /// The column requires a value, and has no default.
     Missing,
@@ -154,7 +156,9 @@ impl Unfilled {
             Filler::Generated
         } else if let Some(default) = &column.default {
             Filler::Default(default.clone())
-        } else if column.nullable || column.has_default {
+        } else if column.has_default {
+            Filler::DefaultOfType
+        } else if column.nullable {
             Filler::Null
         } else {
             Filler::Missing
@@ -301,6 +305,19 @@ mod tests {
             plan.unfilled.iter().map(|unfilled| &unfilled.value).collect::<Vec<_>>(),
             [&Filler::Generated, &Filler::Null, &Filler::Default("now()".to_owned())]
         );
+    }
+
+    #[test]
+    fn column_whose_domain_has_a_default_gets_it() {
+        let mut table = table();
+        for column in &mut table.columns {
+            column.has_default |= ["note", "first_name"].contains(&column.name.as_str());
+        }
+        let plan = Plan::new(&preview(&[("other", None)]), &Draft::default(), &table);
+        for name in ["note", "first_name"] {
+            let expected = Unfilled { column: name.to_owned(), value: Filler::DefaultOfType };
+            assert!(plan.unfilled.contains(&expected), "{name}: {:?}", plan.unfilled);
+        }
     }
 
     #[test]

@@ -246,7 +246,7 @@ fn RevokeKey(trusted: TrustedKey, plugins: Vec<Plugin>, on_close: EventHandler<(
         count => format!("{count} plugins stop: {}.", text::list(&stopped)),
     };
     let ends = match trusted.first_party {
-        true => " Backups, imports, exports and HTTP jobs never run again.",
+        true => " Backups, cleanups, imports, exports, HTTP jobs and jobs of the plugin migrations never run again.",
         false => "",
     };
     let path = format!("/trusted-keys/{}", trusted.id);

@@ -59,15 +59,24 @@ pub(super) fn heading<'a>(capability: &str, list: &'a str) -> &'a str {
     if capability == "state" && list == "Databases" { "About" } else { list }
 }
 
-/// Explains a wildcard in a list of a capability's scope.
-pub(super) fn wildcard(capability: &str, list: &str) -> Option<&'static str> {
-    match list {
-        "Databases" if capability == "state" => {
+/// Explains a wildcard, `*` or `project:*`, in a list of a capability's scope.
+pub(super) fn wildcard(capability: &str, list: &str, value: &str) -> Option<&'static str> {
+    match (list, capability, value) {
+        ("Databases", "state", _) => {
             Some("That is every project, including those that you create later. Only this plugin reads its state.")
         }
-        "Databases" => Some("That is every database, including those of projects that you create later."),
-        "Stores" => Some("That is every file of every project, including projects that you create later."),
-        "Hosts" => {
+        // The platform's database can't be queried.
+        ("Databases", "query", _) | ("Databases", _, "project:*") => Some(
+            "That is the database of every project, including those that you create later, but not AtlasHub's own \
+             database.",
+        ),
+        ("Databases", ..) => Some("That is every database, including those of projects that you create later."),
+        ("Stores", "objects", "*") => Some(
+            "That is every file of every project, including projects that you create later, and every backup, export \
+             and import.",
+        ),
+        ("Stores", ..) => Some("That is every file of every project, including projects that you create later."),
+        ("Hosts", ..) => {
             Some("That is every host that ATLASHUB_HTTP_ALLOWED_HOSTS allows, including those that you add later.")
         }
         _ => None,
@@ -208,6 +217,19 @@ mod tests {
         assert_eq!(may(&[]), "–");
         let all = CapabilityScope { databases: vec!["*".to_owned()], ..Default::default() };
         assert_eq!(may(&[grant("state", all)]), "keeping state between runs");
+    }
+
+    #[test]
+    fn wildcard_for_projects_does_not_include_the_database_of_the_platform() {
+        let excludes = |capability: &str, value: &str| {
+            wildcard(capability, "Databases", value).is_some_and(|words| words.contains("not AtlasHub's own database"))
+        };
+        assert!(excludes("databases", "project:*") && excludes("backups", "project:*"));
+        assert!(excludes("query", "project:*") && excludes("query", "*"));
+        assert!(!excludes("databases", "*"));
+        let includes_backups =
+            |value: &str| wildcard("objects", "Stores", value).is_some_and(|words| words.contains("backup"));
+        assert!(includes_backups("*") && !includes_backups("project:*"));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
+use api_types::{DatabaseSchema, SchemaTable};
 use dioxus::prelude::*;
 
 use super::{
-    plan::{Node, Plan, exact_duration},
+    plan::{Advice, Node, Plan, exact_duration},
     schema::qualified,
     workspace::Workspace,
 };
@@ -71,10 +72,8 @@ pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, note: Option<String
                                 onclick: {
                                     let advice = advice.clone();
                                     move |_| {
-                                        let columns = columns_in(workspace, &advice.table, &advice.condition);
-                                        let schema = advice.schema.as_deref().unwrap_or("public");
-                                        let table = qualified(schema, &advice.table);
-                                        workspace.open(None, &format!("create index on {table} ({columns});\n"), None);
+                                        let statement = create_index(schema_of(workspace).as_deref(), &advice);
+                                        workspace.open(None, &statement, None);
                                     }
                                 },
                                 "Write index"
@@ -83,9 +82,8 @@ pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, note: Option<String
                                 class: "btn btn-ghost btn-s",
                                 r#type: "button",
                                 onclick: move |_| {
-                                    let schema = advice.schema.as_deref().unwrap_or("public");
-                                    let table = qualified(schema, &advice.table);
-                                    workspace.open(None, &format!("analyze {table};\n"), None);
+                                    let statement = analyze(schema_of(workspace).as_deref(), &advice);
+                                    workspace.open(None, &statement, None);
                                 },
                                 "Write ANALYZE"
                             }
@@ -133,18 +131,91 @@ fn PlanRow(node: Node, is_measured: bool, is_slowest: bool) -> Element {
     }
 }
 
-/// Returns the table's columns that occur in a condition, comma-separated. Returns a placeholder if none is found.
-fn columns_in(workspace: Workspace, table: &str, condition: &str) -> String {
-    let words: Vec<&str> =
-        condition.split(|character: char| !(character.is_alphanumeric() || character == '_')).collect();
-    let names = match &*workspace.schema.peek() {
-        Some(Ok(schema)) => {
-            let tables = schema.schemas.iter().flat_map(|schema| &schema.tables).filter(|each| each.name == table);
-            let columns =
-                tables.flat_map(|table| &table.columns).filter(|column| words.contains(&column.name.as_str()));
-            columns.map(|column| identifier(&column.name)).collect::<Vec<_>>()
+/// Returns the names in the project's database, if they are loaded.
+fn schema_of(workspace: Workspace) -> Option<Rc<DatabaseSchema>> {
+    match &*workspace.schema.peek() {
+        Some(Ok(schema)) => Some(Rc::clone(schema)),
+        _ => None,
+    }
+}
+
+/// Finds the table of an advice. Returns it with the name of its schema. Only a plan with `VERBOSE` names the schema.
+/// For other plans, returns the first table with the name; the tables of `public` come first.
+fn table_of<'s>(schema: Option<&'s DatabaseSchema>, advice: &Advice) -> Option<(&'s str, &'s SchemaTable)> {
+    let schemas = schema.map(|schema| schema.schemas.as_slice()).unwrap_or_default();
+    let mut possible = schemas.iter().filter(|each| advice.schema.as_ref().is_none_or(|schema| *schema == each.name));
+    possible.find_map(|each| {
+        let table = each.tables.iter().find(|table| table.name == advice.table)?;
+        Some((each.name.as_str(), table))
+    })
+}
+
+/// Returns the name of an advice's table for use in SQL.
+fn qualified_table(schema: Option<&DatabaseSchema>, advice: &Advice) -> String {
+    let found = table_of(schema, advice).map(|(schema, _)| schema);
+    qualified(advice.schema.as_deref().or(found).unwrap_or("public"), &advice.table)
+}
+
+fn analyze(schema: Option<&DatabaseSchema>, advice: &Advice) -> String {
+    format!("analyze {};\n", qualified_table(schema, advice))
+}
+
+/// Returns a statement that creates an index on the columns of an advice's condition. It contains a placeholder if none
+/// is found.
+fn create_index(schema: Option<&DatabaseSchema>, advice: &Advice) -> String {
+    let is_word_end = |character: char| !(character.is_alphanumeric() || character == '_');
+    let words: Vec<&str> = advice.condition.split(is_word_end).collect();
+    let columns = table_of(schema, advice).map(|(_, table)| table.columns.as_slice()).unwrap_or_default();
+    let names = columns.iter().filter(|column| words.contains(&column.name.as_str()));
+    let names: Vec<String> = names.map(|column| identifier(&column.name)).collect();
+    let names = if names.is_empty() { "column_name".to_owned() } else { names.join(", ") };
+    format!("create index on {} ({names});\n", qualified_table(schema, advice))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn database() -> DatabaseSchema {
+        let schema = |name: &str, tables: &[(&str, &str)]| {
+            let tables = tables.iter().map(|(table, column)| {
+                let columns = json!([{ "name": "id", "type": "int8" }, { "name": column, "type": "text" }]);
+                json!({ "name": table, "kind": "table", "columns": columns })
+            });
+            json!({ "name": name, "tables": tables.collect::<Vec<_>>(), "functions": [], "enums": [] })
+        };
+        let schemas =
+            [schema("public", &[("loans", "reader")]), schema("old", &[("loans", "borrower"), ("fines", "amount")])];
+        serde_json::from_value(json!({ "schemas": schemas })).expect("a schema")
+    }
+
+    fn advice(schema: Option<&str>, table: &str, condition: &str) -> Advice {
+        Advice {
+            title: String::new(),
+            text: String::new(),
+            table: table.to_owned(),
+            schema: schema.map(str::to_owned),
+            condition: condition.to_owned(),
         }
-        _ => Vec::new(),
-    };
-    if names.is_empty() { "column_name".to_owned() } else { names.join(", ") }
+    }
+
+    #[test]
+    fn index_has_the_columns_of_the_table_in_its_schema() {
+        let database = database();
+        let condition = "((reader = 'a'::text) OR (borrower = 'a'::text))";
+        for (schema, table, expected) in [
+            (Some("old"), "loans", "create index on old.loans (borrower);\n"),
+            (Some("public"), "loans", "create index on loans (reader);\n"),
+            (None, "loans", "create index on loans (reader);\n"),
+            (None, "fines", "create index on old.fines (column_name);\n"),
+            (None, "unknown", "create index on unknown (column_name);\n"),
+        ] {
+            let advice = advice(schema, table, condition);
+            assert_eq!(create_index(Some(&database), &advice), expected, "{schema:?}");
+        }
+        assert_eq!(analyze(Some(&database), &advice(None, "fines", "")), "analyze old.fines;\n");
+        assert_eq!(analyze(None, &advice(Some("old"), "loans", "")), "analyze old.loans;\n");
+    }
 }

@@ -1,7 +1,9 @@
 //! The tab "Structure": columns, indexes, constraints, foreign keys, triggers, policies, and the definition as SQL.
 //! Buttons write SQL for changes, which the owner runs.
 
-use api_types::{ConstraintKind, IdentityKind, PolicyCommand, ReferenceAction, TableKind, TablePolicy, TableReference};
+use api_types::{
+    ColumnDetail, ConstraintKind, IdentityKind, PolicyCommand, ReferenceAction, TableKind, TablePolicy, TableReference,
+};
 use dioxus::prelude::*;
 
 use super::{
@@ -125,6 +127,9 @@ fn Columns(detail: Shared) -> Element {
                         td { class: "mono cut cell-wide", title: column.default.clone(),
                             match &column.default {
                                 Some(default) => rsx! { "{default}" },
+                                None if is_default_of_type(&column) => rsx! {
+                                    span { class: "faint", "that of its type" }
+                                },
                                 None => rsx! { span { class: "faint", "none" } },
                             }
                         }
@@ -316,6 +321,11 @@ pub(super) fn Policies(
             }
         }
     }
+}
+
+/// Returns whether a column without a default of its own has that of its type, which is a domain.
+fn is_default_of_type(column: &ColumnDetail) -> bool {
+    column.has_default && column.default.is_none() && column.generated.is_none() && column.identity.is_none()
 }
 
 fn action(action: ReferenceAction) -> &'static str {

@@ -90,7 +90,13 @@ fn UserRow(project: String, user: ProjectUser, open: Signal<Open>) -> Element {
     rsx! {
         tr { class: if user.disabled_at.is_some() { "is-off" },
             td { class: "name", OpenUser { id: user.id.clone(), email: user.email.clone() } }
-            td { span { class: "badge", Mark { shape } "{state}" } }
+            td {
+                span { class: "badge", Mark { shape } "{state}" }
+                if !user.has_password {
+                    " "
+                    span { class: "tag", "No password" }
+                }
+            }
             td { "{role_label(user.role)}" }
             td { class: "hide-800", title: user.email_verified_at.map(text::exact),
                 if user.email_verified_at.is_some() { "Yes" } else { span { class: "muted", "No" } }
@@ -117,6 +123,9 @@ fn UserCard(project: String, user: ProjectUser, open: Signal<Open>) -> Element {
                 span { class: "badge", Mark { shape } "{state}" }
                 if user.email_verified_at.is_none() {
                     span { "not verified" }
+                }
+                if !user.has_password {
+                    span { "no password" }
                 }
                 span { title: user.last_sign_in_at.map(text::exact), "signed in: {last_sign_in(&user)}" }
             }

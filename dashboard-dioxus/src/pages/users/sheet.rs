@@ -79,6 +79,8 @@ fn Facts(project: String, user: ProjectUser, second_factor_at: Option<DateTime<U
             dd { "{role_label(user.role)}" }
             dt { "Verified" }
             dd { title: user.email_verified_at.map(text::exact), "{verified}" }
+            dt { "Password" }
+            dd { if user.has_password { "set" } else { "none" } }
             dt { "Second factor" }
             dd { class: "row wrap",
                 match second_factor_at {

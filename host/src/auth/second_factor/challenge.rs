@@ -96,7 +96,10 @@ pub(in crate::auth) async fn verify(
         entry.details["password"] = user.sets_password.into();
         let proof = SignInProof { method, password_hash: password_hash.as_deref(), first_factor: Some(&methods) };
         let open = open_session(state, project, &settings, &user.id, proof, client).await?;
-        signed_in(state, project, &settings, open.ok_or_else(invalid_challenge)?).await.map(Ok)
+        match separate_refusal(entry, open.ok_or_else(invalid_challenge))? {
+            Ok(open) => signed_in(state, project, &settings, open).await.map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
     })
     .await?
 }

@@ -17,7 +17,7 @@ use crate::{
         AuthState,
         account::current_account,
         administration,
-        events::{record_refusal, user_event},
+        events::{record_refusal, separate_refusal, user_event},
         limits::Attempt,
         login::{ids_of, invalid_credentials},
         mailed_tokens, password_policy,
@@ -55,13 +55,11 @@ pub(in crate::auth) async fn enrol(
     let secret = TotpSecret::generate();
     let sealed = state.data_keys.seal(secret.as_bytes(), &secret_identity(&user.id)).await?;
     let entry = user_event("auth.mfa_enrol", &project.id, user, client);
-    audit::recorded(&state.projects.platform, entry, async |_| {
-        match queries::store_pending(&state.database, &project.id, &user.id, &sealed).await? {
-            true => Ok(()),
-            false => Err(has_factor()),
-        }
+    audit::recorded(&state.projects.platform, entry, async |entry| {
+        let stored = queries::store_pending(&state.database, &project.id, &user.id, &sealed).await;
+        separate_refusal(entry, stored.and_then(|stored| stored.then_some(()).ok_or_else(has_factor)))
     })
-    .await?;
+    .await??;
     Ok(TotpEnrolment { secret: secret.to_base32(), uri: secret.to_uri(&project.name, &user.email) })
 }
 
@@ -96,19 +94,20 @@ pub(in crate::auth) async fn confirm(
     };
     let codes = recovery_codes();
     let hashes: Vec<_> = codes.iter().map(|code| code.hash).collect();
-    audit::recorded(&state.projects.platform, entry, async |_| {
+    audit::recorded(&state.projects.platform, entry, async |entry| {
         let (owner, secret) = ((user, session), (factor.sealed.as_slice(), step));
-        if !queries::activate(&state.database, project, owner, secret, &hashes).await? {
-            return Err(nothing_to_confirm());
-        }
+        let activated = queries::activate(&state.database, project, owner, secret, &hashes).await;
+        let activated = activated.and_then(|activated| activated.then_some(()).ok_or_else(nothing_to_confirm));
         // One of the sessions that ended may have requested a change while the statement ran. The factor is active, so
         // the response must contain the recovery codes even if this fails.
-        if let Err(error) = mailed_tokens::cancel_email_change(&state.database, project, user).await {
+        if activated.is_ok()
+            && let Err(error) = mailed_tokens::cancel_email_change(&state.database, project, user).await
+        {
             tracing::error!(project, user, cause = error.cause(), "a change of an address was not cancelled");
         }
-        Ok(())
+        separate_refusal(entry, activated)
     })
-    .await?;
+    .await??;
     Ok(RecoveryCodes { recovery_codes: codes.into_iter().map(|code| code.text).collect() })
 }
 
@@ -139,11 +138,12 @@ pub(in crate::auth) async fn replace_codes(
     };
     let codes = recovery_codes();
     let hashes: Vec<_> = codes.iter().map(|code| code.hash).collect();
-    audit::recorded(&state.projects.platform, entry, async |_| {
-        let replaced = queries::replace_recovery_codes(&state.database, project, user, step, &hashes).await?;
-        replaced.then_some(()).ok_or_else(|| without_recovery_codes(invalid_code()))
+    audit::recorded(&state.projects.platform, entry, async |entry| {
+        let replaced = queries::replace_recovery_codes(&state.database, project, user, step, &hashes).await;
+        let refusal = || without_recovery_codes(invalid_code());
+        separate_refusal(entry, replaced.and_then(|replaced| replaced.then_some(()).ok_or_else(refusal)))
     })
-    .await?;
+    .await??;
     Ok(RecoveryCodes { recovery_codes: codes.into_iter().map(|code| code.text).collect() })
 }
 
@@ -180,14 +180,16 @@ pub(in crate::auth) async fn remove(
         record_refusal(&state.projects.platform, entry, &error).await;
         return Err(error);
     }
-    audit::recorded(&state.projects.platform, entry, async |_| {
-        match queries::remove(&state.database, project, user, password_hash).await? {
+    audit::recorded(&state.projects.platform, entry, async |entry| {
+        let removed = queries::remove(&state.database, project, user, password_hash).await;
+        let removed = removed.and_then(|removed| match removed {
             true => Ok(()),
             false if password_hash.is_some() => Err(invalid_credentials()),
             false => Err(no_factor()),
-        }
+        });
+        separate_refusal(entry, removed)
     })
-    .await
+    .await?
 }
 
 /// Checks a code that must be one of the authenticator app, not a recovery code.

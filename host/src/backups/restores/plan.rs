@@ -301,6 +301,7 @@ fn inspection_error(error: RestoreError) -> ApiError {
     match error {
         RestoreError::Unreachable(cause) => ApiError::unavailable("Postgres", cause),
         RestoreError::DiskFull => ApiError::disk_full(),
+        RestoreError::Interrupted(message) => ApiError::unavailable("Postgres", anyhow::anyhow!(message)),
         RestoreError::Archive(cause) if age_file::is_damage(&cause) => {
             ApiError::new(Code::Unprocessable, "The archive was changed or damaged: it can't be decrypted.")
                 .with_hint("Choose another backup.")

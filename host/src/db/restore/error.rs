@@ -27,6 +27,10 @@ pub enum RestoreError {
     /// The disk is full. This does not mean that the archive is damaged.
     #[error("the disk of the Postgres server is full; free space on it or enlarge it, then try again")]
     DiskFull,
+    /// Postgres lacked a resource, failed itself, or cancelled a statement. This does not mean that the archive is
+    /// damaged. Contains Postgres's message.
+    #[error("Postgres could not finish the work: {0}; try again")]
+    Interrupted(String),
     /// The archive can't be restored, or its rows can't be counted. Contains the message of `pg_restore` or Postgres,
     /// without addresses and statements.
     #[error("the archive can't be restored: {0}")]
@@ -100,11 +104,18 @@ impl RestoreError {
         match error.as_db_error() {
             Some(refusal) if *refusal.code() == SqlState::DISK_FULL => Self::DiskFull,
             Some(refusal) if !refusal.code().code().starts_with("57P") => {
-                Self::Failed(format!("{problem}: {}", refusal.message()))
+                let message = format!("{problem}: {}", refusal.message());
+                if is_of_server(refusal.code()) { Self::Interrupted(message) } else { Self::Failed(message) }
             }
             _ => Self::Unreachable(error.into()),
         }
     }
+}
+
+/// Returns whether an error with this code says nothing about the archive: resources are exhausted (class 53), the
+/// statement was cancelled or the server shuts down (57), or the system failed (58).
+pub(super) fn is_of_server(code: &SqlState) -> bool {
+    ["53", "57", "58"].iter().any(|class| code.code().starts_with(class))
 }
 
 /// Converts an error of a login of a role that only has access to the restored database.
@@ -124,5 +135,17 @@ impl From<DumpError> for RestoreError {
             DumpError::NoProgram { server_major } => Self::NoProgram { major: server_major },
             error => Self::NotRun(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exhausted_resources_cancellations_and_system_errors_are_of_the_server() {
+        let is_of_server = |code: &str| is_of_server(&SqlState::from_code(code));
+        assert!(["53200", "53400", "57014", "57P01", "58030", "58P01"].into_iter().all(is_of_server));
+        assert!(!["23505", "22012", "P0001", "42P01", "54000", "XX000"].into_iter().any(is_of_server));
     }
 }

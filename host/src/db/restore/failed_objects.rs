@@ -6,6 +6,7 @@ use super::{
     RestoreError,
     archive_list::ListFile,
     contents::{entry, is_of, schemas, split_schema, without_owner},
+    error::is_of_server,
     program::{Head, RestoreProgram},
     program_end::FailedEntry,
     translate::without_restrict,
@@ -70,8 +71,8 @@ pub(super) fn find(list: &str, id: u32) -> Option<ListedObject<'_>> {
 /// again. The second attempt reveals Postgres's error code, and it succeeds if the reason was temporary.
 ///
 /// # Errors
-/// Returns `Failed` for entries that can't be left out, and `Failed`, `DiskFull` or `Unreachable` for errors that say
-/// nothing about the object.
+/// Returns `Failed` for entries that can't be left out, and `Interrupted`, `DiskFull` or `Unreachable` for errors that
+/// say nothing about the object.
 pub(super) async fn create_again(
     program: &RestoreProgram,
     head: &Head,
@@ -108,8 +109,8 @@ pub(super) struct Refusal {
 /// Returns Postgres's refusal to create `object`.
 ///
 /// # Errors
-/// Returns `Unreachable`, `DiskFull` or `Failed` if the error is not about the object: the connection ended, resources
-/// are exhausted, or the statement was cancelled.
+/// Returns `Unreachable`, `DiskFull` or `Interrupted` if the error is not about the object: the connection ended,
+/// resources are exhausted, the system failed, or the statement was cancelled.
 pub(super) fn refusal_of(error: tokio_postgres::Error, object: &str) -> Result<Refusal, RestoreError> {
     let refusal = error.as_db_error().map(|refusal| (refusal.code().clone(), shorten(refusal.message())));
     let Some((code, message)) = refusal else { return Err(RestoreError::Unreachable(error.into())) };
@@ -119,9 +120,8 @@ pub(super) fn refusal_of(error: tokio_postgres::Error, object: &str) -> Result<R
     if code == SqlState::DISK_FULL {
         return Err(RestoreError::DiskFull);
     }
-    // Class 53: insufficient resources, 57: operator intervention, 58: system error.
-    if ["53", "57", "58"].iter().any(|class| code.code().starts_with(class)) {
-        return Err(RestoreError::Failed(format!("{object}: {message}")));
+    if is_of_server(&code) {
+        return Err(RestoreError::Interrupted(format!("{object}: {message}")));
     }
     Ok(Refusal { code, message })
 }

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     path::PathBuf,
-    process::{ExitStatus, Stdio},
+    process::{Child, ExitStatus, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -184,8 +184,35 @@ fn run_once(
         state.send_replace(ServerState::Running(Pid::from_raw(child.id().cast_signed())));
         child
     };
-    if let Some(stderr) = child.stderr.take() {
-        log::copy_log(stderr, command.log.clone(), tail.clone())?;
+    let reading = match child.stderr.take() {
+        Some(stderr) => log::copy_log(stderr, command.log.clone(), tail.clone()),
+        None => Ok(()),
+    };
+    wait(child, reading)
+}
+
+/// Waits until the server has ended. If its log can't be read, kills it first.
+fn wait(mut child: Child, reading: std::io::Result<()>) -> std::io::Result<ExitStatus> {
+    if let Err(error) = reading {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(error);
     }
     child.wait()
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+
+    #[test]
+    fn server_whose_log_can_not_be_read_is_killed() {
+        let child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let waited = wait(child, Err(std::io::Error::other("no thread")));
+        assert_eq!(waited.unwrap_err().to_string(), "no thread");
+        assert_eq!(kill(pid, None), Err(Errno::ESRCH));
+    }
 }

@@ -240,9 +240,12 @@ impl Checked<'_> {
         let job = self.given.plugin_job.clone().or(stored_job).unwrap_or_default();
         let params = self.given.params.clone().or_else(|| stored.map(|job| job.params.clone()));
         let params = params.filter(Value::is_object).unwrap_or_else(|| json!({}));
+        // The stored limit may be too long for another plugin.
+        let stored_timeout = stored.filter(|job| job.plugin.as_ref() != Some(&plugin)).map(|job| job.timeout_ms);
+        let timeout_ms = self.given.timeout_ms.or(stored_timeout);
         self.report("projectId", has_project);
         if !self.has_error("timeoutMs")
-            && let Some(timeout_ms) = self.given.timeout_ms
+            && let Some(timeout_ms) = timeout_ms
         {
             let result = check_timeout(self.jobs, &plugin, timeout_ms).await;
             self.report("timeoutMs", result);

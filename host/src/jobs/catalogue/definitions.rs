@@ -97,6 +97,7 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
     validation::check_change(row.job_type, &change)?;
     let has_new_schedule = change.schedule_cron.as_ref().is_some_and(|cron| cron.trim() != row.schedule_cron)
         || change.timezone.as_ref().is_some_and(|zone| *zone != row.timezone);
+    let has_new_plugin = change.plugin.is_some() && change.plugin != row.plugin;
     let schedule_changed = has_new_schedule || change.enabled.is_some_and(|enabled| enabled != row.enabled);
     // Headers that can't be opened are an error only if the change needs their values.
     let mut headers = sealed::read_headers(&jobs.sealer, &row);
@@ -131,7 +132,8 @@ pub(super) async fn update_job(jobs: &Jobs, id: Uuid, change: UpdateJob) -> ApiR
     if work_changed || (row.enabled && !was_enabled) {
         check_work(jobs, &mut row, body.as_ref(), &headers?).await?;
     }
-    if change.timeout_ms.is_some() {
+    // The stored limit may be too long for another plugin.
+    if change.timeout_ms.is_some() || has_new_plugin {
         check_timeout(jobs, plugin_of(&row), row.timeout_ms).await?;
     }
     let update =

@@ -81,6 +81,12 @@ impl JobOrder {
         Ok(Self { key: *key, descending })
     }
 
+    /// Returns the text that [`Self::parse`] accepts.
+    fn text(self) -> String {
+        let name = SORT_KEYS.iter().find(|(_, key)| *key == self.key).map_or("", |(name, _)| *name);
+        format!("{}{name}", if self.descending { "-" } else { "" })
+    }
+
     fn key_of(self, job: &Job) -> String {
         let time = |at: Option<DateTime<Utc>>| {
             at.map_or_else(|| NEVER.to_owned(), |at| at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
@@ -105,8 +111,8 @@ impl JobOrder {
 enum Cursor {
     /// Id of the previous page's last job.
     Id(Uuid),
-    /// Sort key and id of the previous page's last job.
-    Sorted(String, String),
+    /// Order of the list, and sort key and id of the previous page's last job.
+    Sorted(String, String, String),
 }
 
 pub(super) async fn list_jobs(jobs: &Jobs, list: &JobList, page: &PageQuery) -> ApiResult<Page<Job>> {
@@ -130,8 +136,8 @@ async fn list_computed(jobs: &Jobs, list: &JobList, request: &PageRequest<Cursor
     let order = list.order.unwrap_or(JobOrder { key: SortKey::CreatedAt, descending: false });
     let after = match &request.after {
         None => None,
-        Some(Cursor::Sorted(key, id)) => Some((key.clone(), id.clone())),
-        Some(Cursor::Id(_)) => return Err(other_order()),
+        Some(Cursor::Sorted(text, key, id)) if *text == order.text() => Some((key.clone(), id.clone())),
+        Some(_) => return Err(other_order()),
     };
     let rows = queries::list_jobs(jobs.platform(), &list.filter, None, None).await?;
     let mut items: Vec<((String, String), Job)> = with_numbers(jobs, &rows, list.recent_runs)
@@ -142,7 +148,7 @@ async fn list_computed(jobs: &Jobs, list: &JobList, request: &PageRequest<Cursor
         .filter(|(key, _)| after.as_ref().is_none_or(|after| order.compare(key, after).is_gt()))
         .collect();
     items.sort_by(|(a, _), (b, _)| order.compare(a, b));
-    let page = request.page(items, |((key, id), _)| Cursor::Sorted(key.clone(), id.clone()));
+    let page = request.page(items, |((key, id), _)| Cursor::Sorted(order.text(), key.clone(), id.clone()));
     Ok(Page { items: page.items.into_iter().map(|(_, job)| job).collect(), next_cursor: page.next_cursor })
 }
 

@@ -95,9 +95,10 @@ fn check_response(response: &EgressResponse, reason: Option<String>) -> Result<(
     let status = response.status;
     match status {
         200..=299 => Ok(()),
-        300..=399 => {
-            Err(ChannelError::never(format!("The receiver returned {status}, a redirect. Redirects are not followed.")))
-        }
+        300..=399 => Err(ChannelError::never(format!(
+            "The receiver returned {status}: it redirects to another address. Redirects are not followed, so enter the \
+             new address as the channel's URL."
+        ))),
         429 => {
             let text = "The receiver returned 429: too many messages.".to_owned();
             Err(ChannelError { text, retry: delay_of(response).map_or(Retry::Later, Retry::After) })

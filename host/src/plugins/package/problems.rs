@@ -26,7 +26,7 @@ pub(super) fn problems(validator: &Validator, schema: &Value, params: &Value) ->
 }
 
 /// Returns `/` for the root's empty pointer, which would be invisible in a message.
-pub(super) fn display_pointer(pointer: &str) -> String {
+fn display_pointer(pointer: &str) -> String {
     if pointer.is_empty() { "/".to_owned() } else { pointer.to_owned() }
 }
 

@@ -114,7 +114,7 @@ async fn provision(state: &ProjectsState, name: &str) -> Result<CreatedProject, 
             );
         }
     }
-    let _ = connection.close().await;
+    unlock(connection).await;
     result
 }
 
@@ -158,16 +158,14 @@ async fn create_all(
 async fn free_name(state: &ProjectsState, name: &str) -> Result<(), LifecycleError> {
     let Some(id) = queries::creating_project(&state.platform, name).await? else { return Ok(()) };
     let mut connection = database::connect_as_platform(&state.database_url, None).await?;
-    match lock(&mut connection, &id).await {
-        Ok(()) => {
-            queries::free_name(&mut connection, &id).await?;
-        }
+    let freed = match lock(&mut connection, &id).await {
+        Ok(()) => queries::free_name(&mut connection, &id).await.map(drop).map_err(LifecycleError::from),
         // A process is creating the project, or is about to free the name.
-        Err(LifecycleError::Busy) => {}
-        Err(error) => return Err(error),
-    }
-    let _ = connection.close().await;
-    Ok(())
+        Err(LifecycleError::Busy) => Ok(()),
+        Err(error) => Err(error),
+    };
+    unlock(connection).await;
+    freed
 }
 
 /// Inserts all rows of a new project into the platform database, in one transaction.
@@ -218,7 +216,7 @@ pub(super) async fn remove_all(
     Ok(())
 }
 
-/// Takes the project's lock, which is held until the connection closes.
+/// Takes the project's lock, which is held until [`unlock`] or until Postgres has closed the connection.
 ///
 /// # Errors
 /// Returns [`LifecycleError::Busy`] if another connection holds it.
@@ -229,6 +227,14 @@ pub(super) async fn lock(connection: &mut PgConnection, id: &str) -> Result<(), 
             .fetch_one(connection)
             .await?;
     if locked { Ok(()) } else { Err(LifecycleError::Busy) }
+}
+
+/// Releases the locks that the connection holds, and closes it.
+pub(super) async fn unlock(mut connection: PgConnection) {
+    // Closing the connection alone does not wait until Postgres has released the lock, so the next request could find
+    // the project busy. If the connection is broken, Postgres releases the lock anyway.
+    let _ = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut connection).await;
+    let _ = connection.close().await;
 }
 
 /// Returns 16 lowercase letters and digits, the first a letter: safe as part of a database's and a bucket's name.

@@ -2,9 +2,13 @@
 //! project whose rows were restored.
 
 use api_types::ProjectState;
-use sqlx::{Connection, PgPool};
+use sqlx::{PgConnection, PgPool};
 
-use super::{SealedCredentials, database, extensions, provisioning, queries as changes, removal};
+use super::{
+    SealedCredentials, database, extensions,
+    provisioning::{self, LifecycleError},
+    queries as changes, removal,
+};
 use crate::{
     db::{Credentials as _, DbRole, audit::NewAuditEntry, project_database},
     error::describe_cause,
@@ -81,19 +85,28 @@ pub async fn finish_unfinished_projects(state: &ProjectsState) -> anyhow::Result
 async fn remove_unfinished(state: &ProjectsState, project: &UnfinishedProject) -> anyhow::Result<bool> {
     let mut connection = database::connect_as_platform(&state.database_url, None).await?;
     let is_removed = match provisioning::lock(&mut connection, &project.id).await {
-        // Read again under the lock: its previous holder may have finished since the list was read.
-        Ok(()) if is_ready_or_gone(&state.platform, &project.id).await? => false,
-        Ok(()) => {
-            changes::free_name(&mut connection, &project.id).await?;
-            let entry = deletion_entry(project);
-            removal::delete_locked(state, &mut connection, &project.id, entry.as_ref()).await?;
-            true
-        }
-        Err(provisioning::LifecycleError::Busy) => false,
-        Err(error) => return Err(error.into()),
+        Ok(()) => remove_locked(state, &mut connection, project).await,
+        Err(LifecycleError::Busy) => Ok(false),
+        Err(error) => Err(error),
     };
-    let _ = connection.close().await;
-    Ok(is_removed)
+    provisioning::unlock(connection).await;
+    Ok(is_removed?)
+}
+
+/// Removes an unfinished project whose lock `connection` holds. Returns `false` if another process has finished it.
+async fn remove_locked(
+    state: &ProjectsState,
+    connection: &mut PgConnection,
+    project: &UnfinishedProject,
+) -> Result<bool, LifecycleError> {
+    // Read again under the lock: its previous holder may have finished since the list was read.
+    if is_ready_or_gone(&state.platform, &project.id).await? {
+        return Ok(false);
+    }
+    changes::free_name(&mut *connection, &project.id).await?;
+    let entry = deletion_entry(project);
+    removal::delete_locked(state, connection, &project.id, entry.as_ref()).await?;
+    Ok(true)
 }
 
 /// Returns the audit entry for the end of an interrupted deletion. The request's own entry says that its outcome is
@@ -116,19 +129,25 @@ fn deletion_entry(project: &UnfinishedProject) -> Option<NewAuditEntry> {
 pub async fn ensure_resources(state: &ProjectsState, id: &str) -> anyhow::Result<bool> {
     let mut connection = database::connect_as_platform(&state.database_url, None).await?;
     provisioning::lock(&mut connection, id).await?;
+    let was_missing = create_resources(state, &mut connection, id).await;
+    provisioning::unlock(connection).await;
+    was_missing
+}
+
+/// Creates the missing resources of a project whose lock `connection` holds. Returns whether the database was missing.
+async fn create_resources(state: &ProjectsState, connection: &mut PgConnection, id: &str) -> anyhow::Result<bool> {
     let credentials = SealedCredentials::new(state.platform.clone(), state.database_url.clone(), state.sealer.clone());
     for role in DbRole::OF_EVERY_PROJECT {
         let password = credentials.password(id, role).await?;
-        database::create_role(&mut connection, id, role, password.expose()).await?;
+        database::create_role(connection, id, role, password.expose()).await?;
     }
-    let is_missing = !database::database_exists(&mut connection, &project_database(id)).await?;
-    database::create_database(&mut connection, id).await?;
+    let is_missing = !database::database_exists(connection, &project_database(id)).await?;
+    database::create_database(connection, id).await?;
     if is_missing {
         database::prepare_database(&state.database_url, id).await?;
         extensions::apply_to_project(state, id).await?;
     }
     state.store.ensure_bucket(&project_bucket(id)).await?;
-    connection.close().await?;
     Ok(is_missing)
 }
 

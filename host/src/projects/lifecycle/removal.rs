@@ -3,7 +3,7 @@
 //!
 //! With a final backup the project keeps working until the backup is complete.
 
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
@@ -61,15 +61,26 @@ pub(super) async fn delete_with_backup(state: &ProjectsState, project: &ProjectR
 /// it.
 pub async fn delete_after_run(state: &ProjectsState, id: &str, run: Uuid, entry: &NewAuditEntry) -> anyhow::Result<()> {
     let mut connection = database::connect_as_platform(&state.database_url, None).await?;
-    match provisioning::lock(&mut connection, id).await {
-        Ok(()) => {}
-        Err(LifecycleError::Busy) => return Ok(()),
-        Err(error) => return Err(error.into()),
+    let deleted = match provisioning::lock(&mut connection, id).await {
+        Ok(()) => delete_waiting(state, &mut connection, id, run, entry).await,
+        Err(LifecycleError::Busy) => Ok(()),
+        Err(error) => Err(error),
+    };
+    provisioning::unlock(connection).await;
+    Ok(deleted?)
+}
+
+/// Deletes a project whose lock `connection` holds, if it waits for the run.
+async fn delete_waiting(
+    state: &ProjectsState,
+    connection: &mut PgConnection,
+    id: &str,
+    run: Uuid,
+    entry: &NewAuditEntry,
+) -> Result<(), LifecycleError> {
+    if queries::begin_deletion(&mut *connection, id, run).await? {
+        delete_locked(state, connection, id, Some(entry)).await?;
     }
-    if queries::begin_deletion(&mut connection, id, run).await? {
-        delete_locked(state, &mut connection, id, Some(entry)).await?;
-    }
-    let _ = connection.close().await;
     Ok(())
 }
 
@@ -98,14 +109,22 @@ pub async fn keep_after_run(
 async fn delete_now(state: &ProjectsState, id: &str) -> Result<(), LifecycleError> {
     let mut connection = database::connect_as_platform(&state.database_url, None).await?;
     provisioning::lock(&mut connection, id).await?;
-    let has_begun = queries::begin_deletion_now(&mut connection, id).await?;
+    let deleted = delete_unprotected(state, &mut connection, id).await;
+    provisioning::unlock(connection).await;
+    deleted
+}
+
+/// Deletes a project whose lock `connection` holds, unless it is protected.
+async fn delete_unprotected(
+    state: &ProjectsState,
+    connection: &mut PgConnection,
+    id: &str,
+) -> Result<(), LifecycleError> {
+    let has_begun = queries::begin_deletion_now(&mut *connection, id).await?;
     if !has_begun && projects::queries::project(&state.platform, id).await?.is_some() {
-        let _ = connection.close().await;
         return Err(LifecycleError::Protected);
     }
-    delete_locked(state, &mut connection, id, None).await?;
-    let _ = connection.close().await;
-    Ok(())
+    delete_locked(state, connection, id, None).await
 }
 
 /// Returns the error for the deletion of a protected project.

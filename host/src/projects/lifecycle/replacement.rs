@@ -147,11 +147,15 @@ impl Replacements {
     /// than 30 seconds, and `Database` if a statement fails.
     pub async fn create(&self, project: &str, name: &str) -> Result<(), ReplacementError> {
         let mut connection = self.locked(project).await?;
-        database::create_closed_database(&mut connection, name).await?;
+        let created = self.create_closed(&mut connection, project, name).await;
+        provisioning::unlock(connection).await;
+        Ok(created?)
+    }
+
+    async fn create_closed(&self, connection: &mut PgConnection, project: &str, name: &str) -> Result<(), sqlx::Error> {
+        database::create_closed_database(connection, name).await?;
         database::give_schema_public(&self.database_url, project, name).await?;
-        database::grant_access(&mut connection, project, name, &[DbRole::Owner, DbRole::Backup]).await?;
-        connection.close().await?;
-        Ok(())
+        database::grant_access(connection, project, name, &[DbRole::Owner, DbRole::Backup]).await
     }
 
     /// Returns the statements of a new project that an archive may lack.
@@ -207,19 +211,17 @@ impl Replacements {
     pub async fn swap(&self, swap: &Swap, record: &dyn RecordSwap) -> Result<(), ReplacementError> {
         let mut connection = self.locked(&swap.project).await?;
         let mut attempt = 1;
-        loop {
+        let swapped = loop {
             match self.try_swap(&mut connection, swap, record).await {
                 Err(ReplacementError::Database(error)) if is_in_use(&error) && attempt < MAX_SWAP_ATTEMPTS => {
                     attempt += 1;
                 }
-                Err(ReplacementError::Database(error)) if is_in_use(&error) => return Err(ReplacementError::InUse),
-                swapped => {
-                    swapped?;
-                    break;
-                }
+                Err(ReplacementError::Database(error)) if is_in_use(&error) => break Err(ReplacementError::InUse),
+                swapped => break swapped,
             }
-        }
-        let _ = connection.close().await;
+        };
+        provisioning::unlock(connection).await;
+        swapped?;
         (self.on_swapped)(&swap.project);
         tracing::info!(project = swap.project, kept = swap.kept, "replaced a project's database");
         Ok(())
@@ -290,8 +292,8 @@ impl Replacements {
         database::connect_as_platform(&self.database_url, None).await
     }
 
-    /// Connects and takes the lock of a ready project, which is held until the connection closes. Waits up to
-    /// [`PROJECT_LOCK_TIMEOUT`] for the lock.
+    /// Connects and takes the lock of a ready project. Waits up to [`PROJECT_LOCK_TIMEOUT`] for the lock. The caller
+    /// releases it with [`provisioning::unlock`].
     async fn locked(&self, project: &str) -> Result<PgConnection, ReplacementError> {
         let mut connection = self.connect().await?;
         let deadline = Instant::now() + PROJECT_LOCK_TIMEOUT;
@@ -307,7 +309,11 @@ impl Replacements {
                 .bind(project)
                 .fetch_one(&mut connection)
                 .await?;
-        if is_ready { Ok(connection) } else { Err(ReplacementError::Gone) }
+        if is_ready {
+            return Ok(connection);
+        }
+        provisioning::unlock(connection).await;
+        Err(ReplacementError::Gone)
     }
 }
 

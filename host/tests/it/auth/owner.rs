@@ -119,6 +119,23 @@ async fn users_are_created_listed_and_searched() {
 }
 
 #[tokio::test]
+async fn owner_sees_whether_a_user_has_a_password() {
+    let (_app, project) = start("Passwords").await;
+    for (email, password) in [("with@example.com", json!(PASSWORD)), ("without@example.com", json!(null))] {
+        let has_password = json!(password.is_string());
+        let request = json!({ "email": email, "password": password });
+        let (status, user) = project.admin().post(&project.path("/users"), request).await;
+        assert_eq!((status, &user["hasPassword"]), (StatusCode::CREATED, &has_password), "{user}");
+        let path = project.path(&format!("/users/{}", user["id"].as_str().unwrap()));
+        let (_, detail) = project.admin().get(&path).await;
+        assert_eq!(detail["user"]["hasPassword"], has_password, "{detail}");
+    }
+    let (_, page) = project.admin().get(&project.path("/users")).await;
+    let listed: Vec<_> = page["items"].as_array().unwrap().iter().map(|user| &user["hasPassword"]).collect();
+    assert_eq!(listed, [&json!(false), &json!(true)]);
+}
+
+#[tokio::test]
 async fn detail_of_a_user_lists_sessions_and_counts_the_rows_that_refer_to_the_user() {
     let (_app, project) = start("Detail").await;
     project

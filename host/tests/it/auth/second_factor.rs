@@ -160,7 +160,7 @@ async fn code_works_for_only_one_of_several_simultaneous_logins() {
 
 #[tokio::test]
 async fn factor_is_inactive_until_confirmed_and_is_set_up_once() {
-    let (_app, project) = start("Pending").await;
+    let (app, project) = start("Pending").await;
     let session = sign_up(&project, "ada@example.com").await;
     let client = signed_in(&project, &session);
     let confirm = async |code: &str| client.post("/v1/auth/mfa/totp/confirm", json!({ "code": code })).await;
@@ -182,6 +182,9 @@ async fn factor_is_inactive_until_confirmed_and_is_set_up_once() {
     let (status, error) = confirm(&totp(secret, 1)).await;
     assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "conflict"), "{error}");
     assert_eq!(client.post("/v1/auth/mfa/totp", json!({})).await.0, StatusCode::CONFLICT);
+    // A refusal is not a fault of the server.
+    let events = events(&app, &project).await;
+    assert_eq!(events.last(), Some(&("auth.mfa_enrol".to_owned(), "denied".to_owned())), "{events:?}");
 }
 
 #[tokio::test]

@@ -144,6 +144,31 @@ async fn tables_and_rows_are_never_left_out() {
 }
 
 #[tokio::test]
+async fn exhausted_resources_of_the_postgres_server_do_not_mark_the_backup_as_failed() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("exhausted").await;
+    // The constraint is added again after the rows, and fails in the database of a verification.
+    project
+        .sql(
+            "CREATE FUNCTION need(id int) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF current_database() LIKE 'verify%' THEN
+                     RAISE 'out of shared memory' USING ERRCODE = '53200';
+                 END IF;
+                 RETURN true;
+             END $$;
+             CREATE TABLE items (id int CONSTRAINT needs CHECK (need(id))); INSERT INTO items VALUES (1)",
+        )
+        .await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let run = verify(&app, &backup).await;
+    assert_eq!(run["status"], "fail", "{run}");
+    let error = run["errorText"].as_str().unwrap();
+    assert!(error.contains("CHECK CONSTRAINT public.items needs: out of shared memory; try again"), "{run}");
+    assert_eq!(state(&app, &backup).await["state"], "ready");
+}
+
+#[tokio::test]
 async fn full_disk_of_the_postgres_server_is_reported_and_does_not_mark_the_backup_as_failed() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("full disk").await;

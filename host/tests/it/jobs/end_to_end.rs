@@ -185,6 +185,44 @@ async fn first_party_plugin_jobs_run() {
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{response}");
 }
 
+#[tokio::test]
+async fn stored_time_limit_is_checked_when_a_job_gets_another_plugin() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let admin = app.admin();
+    // The default time limit of a backup is a day, and runs of `cleanup` are stopped after an hour.
+    let job = json!({
+        "name": "moved", "type": "platform", "plugin": "backup", "scheduleCron": "@yearly",
+        "params": { "target": "platform" },
+    });
+    let job = create(&admin, job).await;
+    let change = json!({ "plugin": "cleanup", "params": {} });
+    let (status, error) = admin.patch(&format!("/admin/v1/jobs/{job}"), change.clone()).await;
+    assert_eq!(
+        (status, error["error"]["code"].as_str()),
+        (StatusCode::BAD_REQUEST, Some("invalid_request")),
+        "{error}"
+    );
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("`timeoutMs` must be at most 3600000"), "{message}");
+    for (timeout_ms, fields) in [(None, vec!["timeoutMs"]), (Some(60_000), vec![])] {
+        let mut definition = json!({ "jobId": job, "plugin": "cleanup", "params": {} });
+        if let Some(timeout_ms) = timeout_ms {
+            definition["timeoutMs"] = json!(timeout_ms);
+        }
+        let (_, checked) = admin.post("/admin/v1/jobs/check", definition).await;
+        let errors = checked["errors"].as_array().unwrap();
+        assert_eq!(
+            errors.iter().map(|error| error["field"].as_str().unwrap()).collect::<Vec<_>>(),
+            fields,
+            "{checked}"
+        );
+    }
+    let mut change = change;
+    change["timeoutMs"] = json!(60_000);
+    let (status, changed) = admin.patch(&format!("/admin/v1/jobs/{job}"), change).await;
+    assert_eq!((status, &changed["timeoutMs"]), (StatusCode::OK, &json!(60_000)), "{changed}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn run_of_a_killed_server_fails_and_is_retried() {
     let held = WebResponse::Hang(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n".to_vec());

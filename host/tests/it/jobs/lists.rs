@@ -153,8 +153,10 @@ async fn jobs_are_searched_sorted_and_filtered_by_state() {
         }
     }
     assert_eq!(found, ["Alpha", "beta", "Old", "Zeta"]);
-    let (status, error) = app.admin().get(&format!("/admin/v1/jobs?limit=1{cursor}")).await;
-    assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_cursor"));
+    for query in ["limit=1", "order=-name", "order=createdAt", "state=failing"] {
+        let (status, error) = app.admin().get(&format!("/admin/v1/jobs?{query}{cursor}")).await;
+        assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_cursor"), "{query}");
+    }
     for query in ["order=size", "state=fine", "q=%00"] {
         let (status, error) = app.admin().get(&format!("/admin/v1/jobs?{query}")).await;
         assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{query}");

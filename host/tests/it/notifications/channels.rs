@@ -217,7 +217,9 @@ async fn channel_test_returns_the_result() {
     );
     assert_eq!(shown["lastError"], tested["error"]);
     let (tested, _) = test(&create_channel(&app, webhook(&server.url("/moved"))).await).await;
-    assert_eq!(tested["error"], "The receiver returned 302, a redirect. Redirects are not followed.");
+    let redirected = "The receiver returned 302: it redirects to another address. Redirects are not followed, so enter \
+                      the new address as the channel's URL.";
+    assert_eq!(tested["error"], redirected);
     // The address of this server is private and not on the allowlist.
     let other = WebServer::start(|_| WebResponse::status(204)).await;
     let (tested, _) = test(&create_channel(&app, webhook(&other.url("/secret-path"))).await).await;

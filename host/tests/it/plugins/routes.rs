@@ -280,6 +280,10 @@ async fn key_of_the_first_party_plugins_is_revoked_only_after_confirmation() {
         let (status, error) = app.admin().delete_with(&path, body).await;
         assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "confirmation_required"), "{error}");
         assert!(error["error"]["hint"].as_str().unwrap().contains(r#"{"confirm":"AtlasHub"}"#), "{error}");
+        let message = error["error"]["message"].as_str().unwrap();
+        for stopped in ["backups", "cleanups", "imports", "exports", "HTTP jobs", "`migrations`"] {
+            assert!(message.contains(stopped), "{stopped}: {message}");
+        }
     }
     let (status, error) = app.admin().delete(&path).await;
     assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "confirmation_required"), "{error}");

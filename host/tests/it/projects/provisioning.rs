@@ -202,6 +202,17 @@ async fn name_of_an_interrupted_creation_is_free_at_once() {
     drop(lock);
 }
 
+#[tokio::test]
+async fn new_project_can_be_deleted_before_postgres_has_closed_the_connection_that_created_it() {
+    let platform = FaultyPlatform::start().await;
+    // The message with which a client of Postgres ends its connection.
+    platform.postgres.hold("X\0\0\0\u{4}");
+    let project = platform.app.create_project("Brief").await;
+    let (status, error) = platform.app.admin().delete_with(&project.path(""), json!({ "confirm": "Brief" })).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{error}");
+    assert_eq!(platform.postgres.clear(), [""; 0], "no connection was closed");
+}
+
 // The proxy must run while the test waits for the process to start.
 #[tokio::test(flavor = "multi_thread")]
 async fn project_half_created_by_killed_process_is_removed_at_next_start() {

@@ -59,6 +59,41 @@ async fn delimiter_lists_one_level_with_folders() {
     assert_eq!((items, prefixes), (vec!["notes/1.txt".to_owned()], vec![json!("notes/2024/"), json!("notes/2025/")]));
 }
 
+/// MinIO's response to a prefix whose last segment is `.` or `..`.
+const REFUSED_BY_MINIO: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/xml\r\n\
+    content-length: 114\r\nconnection: close\r\n\r\n<Error><Code>XMinioInvalidObjectName</Code>\
+    <Message>Object name contains unsupported characters.</Message></Error>";
+
+#[tokio::test]
+async fn prefix_that_ends_in_dots_is_listed_although_the_store_refuses_it() {
+    let (app, store) = start_with_faulty_store().await;
+    let project = app.create_project("dots").await;
+    for path in ["n/-a", "n/..b", "n/..c/d", "n/..e", "n/.f", "n/g"] {
+        project.secret().upload(path, "x").await;
+    }
+    store.respond("prefix=uploads%2Fn%2F.", REFUSED_BY_MINIO);
+    for (query, items, folders) in [
+        ("prefix=n/..", vec!["n/..b", "n/..c/d", "n/..e"], vec![]),
+        ("prefix=n/..&delimiter=/", vec!["n/..b", "n/..e"], vec!["n/..c/"]),
+        ("prefix=n/.", vec!["n/..b", "n/..c/d", "n/..e", "n/.f"], vec![]),
+    ] {
+        let (mut listed, mut groups, mut cursor) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/storage/list?bucket=uploads&limit=1&{query}{cursor}");
+            let (status, page) = project.secret().get(&path).await;
+            assert_eq!(status, StatusCode::OK, "{query}: {page}");
+            listed.extend(paths(&page).into_iter().map(str::to_owned));
+            groups.extend(page["prefixes"].as_array().unwrap().clone());
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!((json!(listed), json!(groups)), (json!(items), json!(folders)), "{query}");
+    }
+    assert_eq!(store.clear(), [""; 0], "the store refused no prefix");
+}
+
 #[tokio::test]
 async fn listed_uploads_count_in_their_bucket_at_once() {
     let app = TestApp::start().await;

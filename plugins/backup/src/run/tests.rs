@@ -186,6 +186,17 @@ fn prune_applies_retention_to_each_target_separately() {
 }
 
 #[test]
+fn backup_that_was_removed_in_the_meantime_does_not_count_as_removed() {
+    let host = host()
+        .backup("new", "project:a", NOW - DAY)
+        .backup("old-1", "project:a", NOW - 2 * DAY)
+        .backup("old-2", "project:a", NOW - 3 * DAY)
+        .fail_next("backups.remove", "old-1", Error::not_found("no such backup"));
+    let pruned = host.run("prune", json!({"target": "project:a", "retention": {"keepLast": 1}})).unwrap();
+    assert_eq!(pruned, json!({"kept": 1, "removed": 1}));
+}
+
+#[test]
 fn empty_retention_is_rejected_before_backup() {
     let host = host();
     let error = host.run("backup", json!({"target": "platform", "retention": {}})).unwrap_err();

@@ -48,8 +48,9 @@ pub(super) fn ScopeList(
         asked.iter().filter(|value| !chosen.contains(*value)).partition(|value| is_wildcard(value));
     let narrowed: Vec<String> = narrowed.into_iter().map(|value| wildcard_in_words(value, list, &projects)).collect();
     let left_out: Vec<String> = left_out.into_iter().map(|value| words::value(value, &projects)).collect();
-    let has_wildcard = asked.iter().any(|value| value.ends_with('*') && chosen.contains(value));
-    let meaning = has_wildcard.then(|| words::wildcard(&capability, list)).flatten();
+    // The shortest wildcard includes the others.
+    let wildcards = asked.iter().filter(|value| value.ends_with('*') && chosen.contains(*value));
+    let meaning = wildcards.min_by_key(|value| value.len()).and_then(|value| words::wildcard(&capability, list, value));
     let heading = words::heading(&capability, list);
     rsx! {
         div { class: "scope label", role: "group", "aria-label": heading,

@@ -154,6 +154,10 @@ impl CsvRecords {
         mut self,
         on_record: &mut impl FnMut(Parsed<Fields<'_>>) -> Result<(), E>,
     ) -> Result<(), E> {
+        // The file ends within a byte order mark.
+        for byte in BYTE_ORDER_MARK.iter().take(self.mark.unwrap_or_default()) {
+            self.push(*byte, on_record)?;
+        }
         if self.state == State::Quoted {
             let message = "The row that begins here contains a quote that is never closed.";
             return Err(RecordError::new(self.record_line, "unclosed_quote", message).into());
@@ -290,6 +294,9 @@ mod tests {
     fn bad_text_is_reported_with_its_line() {
         let code = |text: &[u8]| parse(text, 1000).map_err(|error| (error.line, error.code));
         assert_eq!(code(b"a\n\xff\n"), Err((2, "invalid_encoding")));
+        for part in [&BYTE_ORDER_MARK[..1], &BYTE_ORDER_MARK[..2]] {
+            assert_eq!(code(part), Err((1, "invalid_encoding")), "{part:?}");
+        }
         assert_eq!(code(b"a\nb\nc\0\n"), Err((3, "nul_character")));
         assert_eq!(code(b"a\n1,\"b\nc\n"), Err((2, "unclosed_quote")));
         let long = [b"a\n\"".to_vec(), vec![b'x'; MAX_RECORD_BYTES + 1]].concat();

@@ -90,6 +90,10 @@ impl JsonRecords {
         mut self,
         on_record: &mut impl FnMut(Parsed<JsonRecord<'_>>) -> Result<(), E>,
     ) -> Result<(), E> {
+        // The file ends within a byte order mark.
+        for byte in BYTE_ORDER_MARK.iter().take(self.mark.unwrap_or_default()) {
+            self.push(*byte, on_record)?;
+        }
         match (self.shape, self.state) {
             (JsonShape::Lines, _) => self.end_item(on_record),
             (JsonShape::Array, State::End) => Ok(()),
@@ -286,6 +290,9 @@ mod tests {
                 assert_eq!(parse(JsonShape::Array, &array, size), Err((1, "invalid_json")), "pieces of {size}");
                 let lines = [part, b"{}\n"].concat();
                 assert_eq!(parse(JsonShape::Lines, &lines, size), Err((1, "invalid_encoding")), "pieces of {size}");
+                // The part is the whole file.
+                assert_eq!(parse(JsonShape::Array, part, size), Err((1, "invalid_json")), "pieces of {size}");
+                assert_eq!(parse(JsonShape::Lines, part, size), Err((1, "invalid_encoding")), "pieces of {size}");
             }
         }
     }
