@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
+use api_types::{SchemaObjects, SchemaTable};
 use dioxus::prelude::*;
 
 use super::{
-    plan::{Node, Plan, exact_duration},
+    plan::{Advice, Node, Plan, exact_duration},
     schema::qualified,
     workspace::Workspace,
 };
@@ -15,8 +16,9 @@ use crate::{
     value::identifier,
 };
 
+/// The plan of the statement `sql`.
 #[component]
-pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, note: Option<String>) -> Element {
+pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, sql: String, note: Option<String>) -> Element {
     let is_measured = plan.is_measured;
     rsx! {
         div { class: "sql-plan-pane", tabindex: "0", role: "group", "aria-label": "Plan of the statement",
@@ -69,11 +71,9 @@ pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, note: Option<String
                                 class: "btn btn-s",
                                 r#type: "button",
                                 onclick: {
-                                    let advice = advice.clone();
+                                    let (advice, sql) = (advice.clone(), sql.clone());
                                     move |_| {
-                                        let columns = columns_in(workspace, &advice.table, &advice.condition);
-                                        let schema = advice.schema.as_deref().unwrap_or("public");
-                                        let table = qualified(schema, &advice.table);
+                                        let Target { table, columns } = target(workspace, &advice, &sql);
                                         workspace.open(None, &format!("create index on {table} ({columns});\n"), None);
                                     }
                                 },
@@ -83,8 +83,7 @@ pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, note: Option<String
                                 class: "btn btn-ghost btn-s",
                                 r#type: "button",
                                 onclick: move |_| {
-                                    let schema = advice.schema.as_deref().unwrap_or("public");
-                                    let table = qualified(schema, &advice.table);
+                                    let Target { table, .. } = target(workspace, &advice, &sql);
                                     workspace.open(None, &format!("analyze {table};\n"), None);
                                 },
                                 "Write ANALYZE"
@@ -133,18 +132,109 @@ fn PlanRow(node: Node, is_measured: bool, is_slowest: bool) -> Element {
     }
 }
 
-/// Returns the table's columns that occur in a condition, comma-separated. Returns a placeholder if none is found.
-fn columns_in(workspace: Workspace, table: &str, condition: &str) -> String {
+/// What an advice is about, for use in SQL.
+#[derive(Debug, PartialEq)]
+struct Target {
+    table: String,
+    /// The columns in the condition, comma-separated. A placeholder if none is found.
+    columns: String,
+}
+
+fn target(workspace: Workspace, advice: &Advice, sql: &str) -> Target {
+    match &*workspace.schema.peek() {
+        Some(Ok(schema)) => target_among(&schema.schemas, advice, sql),
+        _ => target_among(&[], advice, sql),
+    }
+}
+
+fn target_among(schemas: &[SchemaObjects], advice: &Advice, sql: &str) -> Target {
+    let found = scanned_table(schemas, advice, sql);
+    let schema = found.map(|(schema, _)| schema.name.as_str()).or(advice.schema.as_deref()).unwrap_or("public");
+    let columns = found.map(|(_, table)| columns_in(table, &advice.condition)).filter(|columns| !columns.is_empty());
+    Target { table: qualified(schema, &advice.table), columns: columns.unwrap_or_else(|| "column_name".to_owned()) }
+}
+
+/// Returns the table that an advice is about, with its schema.
+///
+/// A plan contains the schemas of tables only if it was made with `VERBOSE`. Otherwise, if several schemas have a table
+/// of this name, this is the one that the statement names with its schema, or else that of `public`.
+fn scanned_table<'a>(
+    schemas: &'a [SchemaObjects],
+    advice: &Advice,
+    sql: &str,
+) -> Option<(&'a SchemaObjects, &'a SchemaTable)> {
+    let tables = schemas.iter().filter_map(|schema| {
+        let table = schema.tables.iter().find(|table| table.name == advice.table)?;
+        Some((schema, table))
+    });
+    tables.min_by_key(|(schema, table)| {
+        let is_known = advice.schema.as_ref() == Some(&schema.name);
+        (!is_known, !names(sql, &schema.name, &table.name), schema.name != "public")
+    })
+}
+
+/// Returns whether a statement names a table with its schema. Quotes and case are ignored.
+fn names(sql: &str, schema: &str, table: &str) -> bool {
+    let sql = sql.replace('"', "").to_lowercase();
+    let name = format!("{schema}.{table}").to_lowercase();
+    let is_in_word = |character: char| character.is_alphanumeric() || character == '_';
+    sql.match_indices(name.as_str()).any(|(start, found)| {
+        let before = sql.get(..start).unwrap_or_default();
+        let after = sql.get(start + found.len()..).unwrap_or_default();
+        !before.ends_with(is_in_word) && !after.starts_with(is_in_word)
+    })
+}
+
+/// Returns the table's columns that occur in a condition, comma-separated.
+fn columns_in(table: &SchemaTable, condition: &str) -> String {
     let words: Vec<&str> =
         condition.split(|character: char| !(character.is_alphanumeric() || character == '_')).collect();
-    let names = match &*workspace.schema.peek() {
-        Some(Ok(schema)) => {
-            let tables = schema.schemas.iter().flat_map(|schema| &schema.tables).filter(|each| each.name == table);
-            let columns =
-                tables.flat_map(|table| &table.columns).filter(|column| words.contains(&column.name.as_str()));
-            columns.map(|column| identifier(&column.name)).collect::<Vec<_>>()
+    let columns = table.columns.iter().filter(|column| words.contains(&column.name.as_str()));
+    columns.map(|column| identifier(&column.name)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::{SchemaColumn, TableKind};
+
+    use super::*;
+
+    fn schema(name: &str, columns: &[&str]) -> SchemaObjects {
+        let column = |name: &&str| SchemaColumn { name: (*name).to_owned(), data_type: "text".to_owned() };
+        let table = SchemaTable {
+            name: "items".to_owned(),
+            kind: TableKind::Table,
+            columns: columns.iter().map(column).collect(),
+        };
+        SchemaObjects { name: name.to_owned(), tables: vec![table], functions: Vec::new(), enums: Vec::new() }
+    }
+
+    #[test]
+    fn advice_is_about_the_table_that_the_statement_names() {
+        let schemas = [schema("public", &["id", "state"]), schema("Shop", &["id", "Owner"])];
+        let advice = |condition: &str, schema: Option<&str>| Advice {
+            title: String::new(),
+            text: String::new(),
+            table: "items".to_owned(),
+            schema: schema.map(str::to_owned),
+            condition: condition.to_owned(),
+        };
+        let of = |schemas: &[SchemaObjects], sql: &str, advice: Advice| {
+            let Target { table, columns } = target_among(schemas, &advice, sql);
+            format!("{table} ({columns})")
+        };
+        let owner = r#"("Owner" = 'x'::text)"#;
+        for (sql, condition, expected) in [
+            ("select * from items where state = 'x'", "(state = 'x'::text)", "items (state)"),
+            (r#"select * from "Shop".items where "Owner" = 'x'"#, owner, r#""Shop".items ("Owner")"#),
+            ("select * from workshop.items where state = 'x'", "(state = 'x'::text)", "items (state)"),
+            ("select * from public.items where 1 = id % 2", "((id % 2) = 1)", "items (id)"),
+        ] {
+            assert_eq!(of(&schemas, sql, advice(condition, None)), expected, "{sql}");
         }
-        _ => Vec::new(),
-    };
-    if names.is_empty() { "column_name".to_owned() } else { names.join(", ") }
+        let [_, shop] = &schemas;
+        assert_eq!(of(std::slice::from_ref(shop), "select", advice(owner, None)), r#""Shop".items ("Owner")"#);
+        assert_eq!(of(&schemas, "select", advice(owner, Some("Shop"))), r#""Shop".items ("Owner")"#);
+        assert_eq!(of(&[], "select", advice(owner, None)), "items (column_name)");
+    }
 }
