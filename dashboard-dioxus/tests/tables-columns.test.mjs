@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { button, expectAccessible, hidden, openPage, shown } from "./support.mjs";
+import { button, eventually, expectAccessible, hidden, openPage, shown } from "./support.mjs";
 import { address, openTable, withTables } from "./tables-support.mjs";
 
 test("form adds a column to a table, and shows its SQL", async (t) => {
@@ -33,7 +33,8 @@ test("form adds a column to a table, and shows its SQL", async (t) => {
   await hidden(dialog);
   const row = page.getByRole("table", { name: "Columns" }).getByRole("row").filter({ hasText: "pages" });
   await shown(row.getByText("not null"));
-  assert.ok(await button(page, "Add column").evaluate((element) => element === document.activeElement));
+  const hasFocus = () => button(page, "Add column").evaluate((element) => element === document.activeElement);
+  await eventually(hasFocus, "the focus on the button");
 });
 
 test("unfinished column is kept, and a view has no form", async (t) => {

@@ -93,7 +93,8 @@ fn NoTable(project: ReadSignal<String>, on_new: EventHandler<()>) -> Element {
             RemoteState::Ready(page) if page.items.is_empty() => rsx! {
                 Empty {
                     title: "No tables yet",
-                    text: "Create one in a form or with SQL. Servers with the secret key can use it at once.",
+                    text: "Create one in a form, which can read the columns from a CSV file, or with SQL. Servers with \
+                           the secret key can use it at once.",
                     help: "tables",
                     button {
                         class: "btn btn-primary", r#type: "button", "data-create": "true",

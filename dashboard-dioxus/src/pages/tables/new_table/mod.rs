@@ -1,9 +1,11 @@
 //! The sheet "New table": a form for the columns, and the SQL that the form writes.
 //!
 //! [`column_editor`] is the line of fields of one column, and [`suggestions`] are the types and tables that its fields
-//! offer. [`sql`] writes the statements.
+//! offer. [`from_csv`] fills in the columns of a file, whose types [`csv`] finds. [`sql`] writes the statements.
 
 mod column_editor;
+mod csv;
+mod from_csv;
 mod sql;
 mod suggestions;
 
@@ -12,10 +14,12 @@ use dioxus::prelude::*;
 use super::{focus::focus_grid, table_page::table_address};
 use crate::{
     address, dom, draft,
+    pages::imports,
     remote::{self, Method},
     ui::{CodeText, CopyButton, Field, Icon, IconName, Mark, Shape, Sheet, messages},
 };
 use column_editor::ColumnEditor;
+use from_csv::FromCsv;
 use sql::{ColumnField, is_complete, refused_field, write_sql};
 pub(super) use sql::{NewColumn, name_problem, write_added_column};
 pub(super) use suggestions::{Suggestions, use_names};
@@ -37,6 +41,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
     let name = form.use_field("name", String::new());
     let mut columns = form.use_field("columns", first_columns());
     let mut row_level_security = form.use_field("security", true);
+    let csv_file = form.use_field("csv-file", None::<String>);
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<Refusal>);
     use_effect(move || {
@@ -67,9 +72,17 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                     Ok(()) => {
                         form.forget();
                         remote::forget(&format!("/projects/{project}"));
-                        messages::show("Table created");
-                        address::go(&table_address(&project, &table));
-                        focus_grid(&table, true);
+                        match &*csv_file.peek() {
+                            Some(file) => {
+                                messages::show(format!("Table created. Choose {file} again to import its rows."));
+                                address::go(&imports::new_address(&project, Some(&table)));
+                            }
+                            None => {
+                                messages::show("Table created");
+                                address::go(&table_address(&project, &table));
+                                focus_grid(&table, true);
+                            }
+                        }
                     }
                     Err((message, line)) => {
                         remote::forget(&format!("/projects/{project}/tables"));
@@ -144,7 +157,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                         refused: failure.read().as_ref().and_then(|failure| refused_in(failure, position)),
                     }
                 }
-                div { class: "row",
+                div { class: "row wrap",
                     button {
                         class: "btn btn-s",
                         id: "add-column",
@@ -162,6 +175,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                         Icon { name: IconName::Plus }
                         "Add column"
                     }
+                    FromCsv { name, columns, file: csv_file }
                 }
             }
             label { class: "check",
