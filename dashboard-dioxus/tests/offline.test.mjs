@@ -82,3 +82,21 @@ test("a form that has no changes any more stays disabled after the connection is
   await name.fill("typed later");
   await eventually(() => save.isEnabled(), "the act after a change");
 });
+
+test("acts that are not the main button of their part are disabled while the server can't be reached", async (t) => {
+  const { id } = await createProject("gone acts");
+  await admin("PATCH", `/projects/${id}/auth`, { enabled: true });
+  const { id: user } = await admin("POST", `/projects/${id}/users`, { email: "off@example.com" });
+  await admin("PATCH", `/projects/${id}/users/${user}`, { disabled: true });
+  const page = await openPage(t);
+  for (const [path, name] of [
+    [`/projects/${id}`, "Allow http://localhost:3000"],
+    [`/projects/${id}/users?user=${user}`, "Enable user"],
+  ]) {
+    await page.goto(url + path);
+    await shown(button(page, name));
+    await page.route(SERVER, (route) => route.abort());
+    await eventually(async () => (await button(page, name).getAttribute("title")) === REASON, name);
+    await page.unroute(SERVER);
+  }
+});
