@@ -1,4 +1,4 @@
-// The form that adds a column to a table.
+// The form that adds a column to a table, and the choice of the columns that are shown.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -50,4 +50,15 @@ test("unfinished column is kept, and a view has no form", async (t) => {
   await page.goto(address(project, { table: "cheap_books", tab: "structure" }));
   await shown(button(page, "Drop view"));
   assert.equal(await button(page, "Add column").count(), 0);
+});
+
+test("last column that is shown can't be hidden", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", columns: "title" });
+  await button(page, "Columns").click();
+  const columns = page.getByRole("dialog", { name: "Columns" });
+  const title = columns.getByRole("checkbox", { name: "title" });
+  assert.ok((await title.isChecked()) && (await title.isDisabled()));
+  await columns.getByRole("checkbox", { name: "price" }).check();
+  await eventually(() => title.isEnabled(), "the choice with two columns");
 });
