@@ -59,6 +59,12 @@ pub fn is_narrower_than(pixels: f64) -> bool {
     width.is_some_and(|width| width < pixels)
 }
 
+/// Returns whether the browser runs on a Mac. The SQL editor decides in the same way which keys it has.
+pub fn is_mac() -> bool {
+    let program = web_sys::window().and_then(|window| window.navigator().user_agent().ok());
+    program.is_some_and(|program| program.contains("Macintosh"))
+}
+
 /// Scrolls just far enough to show an element.
 pub fn scroll_into_view(id: &str) {
     let Some(element) = document().and_then(|document| document.get_element_by_id(id)) else { return };

@@ -3,6 +3,16 @@
 
 use std::cell::Cell;
 
+use dioxus::prelude::*;
+
+/// Number of changes of the theme and of the shortcuts, which several controls show.
+static CHANGES: GlobalSignal<u32> = Signal::global(|| 0);
+
+/// Subscribes the calling component to changes of the theme and of the shortcuts.
+pub fn subscribe() {
+    let _ = CHANGES.read();
+}
+
 /// The theme that the owner chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Theme {
@@ -48,6 +58,7 @@ pub fn choose(theme: Theme) {
     if let Some(root) = window.document().and_then(|document| document.document_element()) {
         let _ = root.set_attribute("data-theme", if is_light { "light" } else { "dark" });
     }
+    *CHANGES.write() += 1;
 }
 
 /// The density of tables, which sets the height of their rows.
@@ -147,6 +158,7 @@ pub fn has_single_key_shortcuts() -> bool {
 /// Switches the shortcuts of a single key on or off.
 pub fn set_single_key_shortcuts(enabled: bool) {
     store("shortcuts", if enabled { "on" } else { "off" });
+    *CHANGES.write() += 1;
 }
 
 fn stored(name: &str) -> Option<String> {

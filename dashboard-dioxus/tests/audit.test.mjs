@@ -176,3 +176,16 @@ test("audit log is accessible", async (t) => {
     await expectAccessible(page);
   }
 });
+
+test("details can be scrolled with the keyboard, and an older page says where new entries appear", async (t) => {
+  await revokeNewKey("details");
+  const page = await openPage(t);
+  await page.goto(`${url}/audit?project=${project.id}&action=key.create`);
+  await first(page).getByRole("link").click();
+  const details = page.getByRole("region", { name: "Details" }).locator("pre");
+  await details.focus();
+  assert.ok(await details.evaluate((element) => element === document.activeElement));
+  const { nextCursor } = await admin("GET", "/audit?limit=1");
+  await page.goto(`${url}/audit?after=${encodeURIComponent(nextCursor)}&offset=1`);
+  await shown(page.getByTitle("New entries appear on the first page"));
+});

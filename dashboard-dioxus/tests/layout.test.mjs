@@ -103,3 +103,15 @@ test("only a button that leads to a deletion is red", async (t) => {
   await shown(button(page, "Delete project"));
   assert.equal(await color("Delete project"), "rgb(240, 100, 91)");
 });
+
+test("button that allows an origin is as wide as its text", async (t) => {
+  const { id } = await createProject("no origins");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/settings`);
+  const allow = button(page, "Allow http://localhost:3000");
+  await shown(allow);
+  const origins = await page.getByRole("textbox", { name: "Allowed origins" }).boundingBox();
+  const { x, width: buttonWidth } = await allow.boundingBox();
+  assert.equal(x, origins.x);
+  assert.ok(buttonWidth < origins.width / 2, `the button is ${buttonWidth} px wide`);
+});

@@ -326,3 +326,16 @@ test("field without input follows the change of another tab", async (t) => {
   await eventually(async () => (await field("From").inputValue()) === from("third"), "the change after a reload");
   assert.equal(await field("User name").inputValue(), "typed");
 });
+
+test("error about the events of a channel is at the events", async (t) => {
+  const { form } = await openForm(t);
+  await form.getByRole("textbox", { name: "Name" }).fill(`no events ${unique}`);
+  await form.getByLabel("URL").fill(receiverUrl);
+  await form.getByLabel("Secret").fill(SECRET);
+  const events = form.getByRole("group", { name: "Events" });
+  for (const box of await events.getByRole("checkbox").all()) await box.uncheck();
+  await button(form, "Create channel").click();
+  await shown(events.getByRole("alert"));
+  const described = await events.getAttribute("aria-describedby");
+  assert.equal(await form.locator(`#${described}`).innerText(), await events.getByRole("alert").innerText());
+});

@@ -220,3 +220,56 @@ test("theme System follows the system while the page is open, and the others do 
   await page.evaluate(() => globalThis.changed.then(() => undefined));
   assert.equal(await theme(), "light");
 });
+
+test("theme and shortcuts that are changed elsewhere are shown at once", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/settings?section=appearance`);
+  const light = page.getByRole("radiogroup", { name: "Theme" }).getByRole("radio", { name: "Light" });
+  await shown(light);
+  assert.ok(!(await light.isChecked()));
+  await button(page, "Theme").click();
+  await page.getByRole("menuitemradio", { name: "Light" }).click();
+  await eventually(() => light.isChecked(), "the chosen theme");
+  await button(page, "Account").click();
+  await page.getByRole("menuitem", { name: "Keyboard shortcuts" }).click();
+  const dialog = page.getByRole("dialog", { name: "Keyboard shortcuts" });
+  await dialog.getByRole("switch", { name: "Single-key shortcuts" }).uncheck();
+  await button(dialog, "Close").click();
+  await eventually(
+    async () => !(await page.getByRole("switch", { name: "Single-key shortcuts" }).isChecked()),
+    "the switch",
+  );
+});
+
+test("disk that is nearly full is marked with words", async (t) => {
+  const page = await openPage(t);
+  const disk = { purpose: "data", path: "/data", freeBytes: 5, totalBytes: 100, freePercent: 5, low: true };
+  await page.route("**/admin/v1/system", async (route) => {
+    const system = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...system, disks: [disk] } });
+  });
+  await page.goto(`${url}/settings`);
+  await shown(page.getByRole("region", { name: "Disks" }).getByText("Nearly full"));
+});
+
+test("filters of the configuration can be cleared if nothing matches", async (t) => {
+  const page = await openPage(t);
+  await page.goto(`${url}/settings?section=configuration&q=no+such+variable`);
+  await shown(page.getByRole("heading", { name: "No variable matches" }));
+  await button(page, "Clear filters").click();
+  await shown(page.getByRole("table", { name: "Configuration" }).getByText("ATLASHUB_PUBLIC_LISTEN", { exact: true }));
+  assert.equal(await page.getByRole("searchbox", { name: "Filter configuration" }).inputValue(), "");
+});
+
+test("run of migrations that can't be read is not shown as running", async (t) => {
+  const { items } = await admin("GET", "/migrations");
+  const page = await openPage(t);
+  const list = { items: items.map((item) => ({ ...item, state: "pending", appliedAt: null })), nextCursor: null };
+  await page.route(/\/admin\/v1\/migrations(\?|$)/, (route) => route.fulfill({ json: list }));
+  await page.route(/\/admin\/v1\/runs\/[^/?]+$/, (route) => route.fulfill(refusal(404, "There is no such run.")));
+  await page.goto(`${url}/settings?section=migrations`);
+  await button(page, "Apply pending migrations").click();
+  const alert = page.getByRole("alert").filter({ hasText: "The run that applies the migrations could not be read." });
+  await shown(alert.getByText("There is no such run."));
+  assert.equal(await page.getByText("Applying migrations…").count(), 0);
+});

@@ -152,6 +152,18 @@ test("text is stored while typing and survives a reload", async (t) => {
   await eventually(async () => (await text(next).inputValue()) === "select 'stored'", "the text in another tab");
 });
 
+test("text is stored if another query is changed right after it", async (t) => {
+  const page = await openSql(t, await withSchema());
+  await text(page).fill("select 1");
+  await button(page, "New query").click();
+  await text(page).fill("select 2");
+  await query(page, "select 1").click();
+  await eventually(async () => (await text(page).inputValue()) === "select 1", "the first text");
+  await shown(page.getByText(/Draft kept at/));
+  await query(page, "select 2").click();
+  await shown(page.getByText(/Draft kept at/));
+});
+
 test("queries are renamed, moved, closed and opened again", async (t) => {
   const project = await withSchema();
   const page = await openSql(t, project);

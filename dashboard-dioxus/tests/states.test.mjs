@@ -92,35 +92,6 @@ test("a message is shown if signing in again does not help", async (t) => {
   await shown(dialog.getByText("Signing in again did not help."));
 });
 
-test("actions are disabled while the server can't be reached", async (t) => {
-  const { id, name: saved } = await createProject("gone");
-  const page = await openPage(t);
-  await page.goto(`${url}/projects/${id}/settings`);
-  await shown(heading(page, "Project settings"));
-  const name = page.getByRole("textbox", { name: "Name" });
-  await name.fill("typed meanwhile");
-  const begin = Date.now();
-  await page.route(/\/(healthz|admin\/v1\/.*)$/, (route) => route.abort());
-  const bar = page.getByRole("status").filter({ hasText: "Not connected. Showing what was there at" });
-  await shown(bar);
-  assert.ok(Date.now() - begin < 6_000, `${Date.now() - begin} ms`);
-  const save = button(page, "Save settings");
-  await eventually(() => save.isDisabled(), "the disabled act");
-  assert.equal(await save.getAttribute("title"), "Not connected to the server");
-  // The form itself disables and enables the button while the name changes.
-  const notSaved = page.getByRole("status").getByText("Not saved", { exact: true });
-  await name.fill(saved);
-  await hidden(notSaved);
-  await name.fill("typed meanwhile");
-  await shown(notSaved);
-  await eventually(() => save.isDisabled(), "the disabled act after the changes");
-  await page.unroute(/\/(healthz|admin\/v1\/.*)$/);
-  await bar.getByRole("button", { name: "Try again" }).click();
-  await hidden(bar);
-  await eventually(() => save.isEnabled(), "the enabled act");
-  assert.equal(await name.inputValue(), "typed meanwhile");
-});
-
 test("a lost connection is reported by one bar, until the data has been read again", async (t) => {
   await createProject("one bar");
   const page = await openPage(t);
@@ -143,28 +114,6 @@ test("a lost connection is reported by one bar, until the data has been read aga
   await isRead;
   const others = (await texts.evaluate((texts) => [...texts])).filter((text) => !text.startsWith("Not connected."));
   assert.deepEqual(others, []);
-});
-
-test("actions of rows are disabled while the server can't be reached, and keep their titles", async (t) => {
-  const { id } = await createProject("gone rows");
-  await admin("POST", "/jobs", {
-    name: "Waits", projectId: id, scheduleCron: "0 3 1 1 *", type: "platform", plugin: "backup", pluginJob: "backup",
-    params: { target: `project:${id}` },
-  });
-  const page = await openPage(t);
-  await page.goto(`${url}/projects/${id}/jobs`);
-  const start = button(page, "Run Waits now");
-  const toggle = page.getByRole("switch", { name: "Enable Waits" });
-  await shown(start);
-  await page.route(/\/(healthz|admin\/v1\/.*)$/, (route) => route.abort());
-  for (const act of [start, toggle]) {
-    await eventually(async () => (await act.getAttribute("aria-disabled")) === "true", "the disabled act");
-    assert.equal(await act.getAttribute("title"), "Not connected to the server");
-  }
-  await page.unroute(/\/(healthz|admin\/v1\/.*)$/);
-  await eventually(async () => (await start.getAttribute("aria-disabled")) === null, "the enabled act");
-  assert.equal(await start.getAttribute("title"), "Run Waits now");
-  assert.equal(await toggle.getAttribute("title"), null);
 });
 
 test("a server that does not respond at the start can be tried again", async (t) => {

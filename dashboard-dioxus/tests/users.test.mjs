@@ -84,21 +84,46 @@ test("page with users explains how an app signs in and sends the access token", 
   assert.match(example, /-H "authorization: Bearer \$ACCESS_TOKEN"/);
 });
 
-test("new user is not promised a mailed link by a server without mail", async (t) => {
+test("new user and settings promise a mailed link only if links are mailed", async (t) => {
   const { id } = await withUsers();
   const page = await openPage(t);
-  let mailConfigured = false;
+  let links;
   await page.route(`**/admin/v1/projects/${id}/auth`, async (route) => {
     const settings = await (await route.fetch()).json();
-    await route.fulfill({ json: { ...settings, mailConfigured } });
+    await route.fulfill({ json: { ...settings, ...links } });
   });
   const dialog = page.getByRole("dialog", { name: "New user" });
-  for (const text of ["ATLASHUB_SMTP_URL and ATLASHUB_SMTP_FROM are not set", "choose “Send reset link”"]) {
+  const variables = "ATLASHUB_SMTP_URL and ATLASHUB_SMTP_FROM are not set";
+  const siteUrl = "https://app.example.com";
+  for (const [settings, inDialog, underSwitch] of [
+    [{ mailConfigured: false, siteUrl }, variables, variables],
+    [{ mailConfigured: true, siteUrl: null }, "no links are mailed until", "No links are mailed until"],
+    [{ mailConfigured: true, siteUrl }, "choose “Send reset link”", "Users can sign in once they have opened"],
+  ]) {
+    links = settings;
     await page.goto(usersOf(id));
     await button(page, "New user").first().click();
-    await shown(dialog.getByText(text));
-    mailConfigured = true;
+    await shown(dialog.getByText(inDialog));
+    await page.goto(usersOf(id, "?tab=settings"));
+    const help = page.locator("#require-a-verified-address-help");
+    await shown(help);
+    assert.ok((await help.innerText()).includes(underSwitch), await help.innerText());
   }
+});
+
+test("sheet of a user links to the login events that it does not list", async (t) => {
+  const project = await withUsers("many@example.com");
+  await signIn(project, "many@example.com");
+  const page = await openPage(t);
+  await page.route(/\/admin\/v1\/audit\?projectId=/, async (route) => {
+    const events = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...events, nextCursor: "more" } });
+  });
+  await page.goto(usersOf(project.id));
+  await row(page, "many@example.com").getByRole("link").first().click();
+  await page.getByRole("link", { name: "Show all in the audit log" }).click();
+  const entries = page.getByRole("table", { name: "Audit entries" });
+  await shown(entries.getByRole("link", { name: /^signed in as user many@example\.com/i }));
 });
 
 test("user is created, found, and given a role", async (t) => {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     address, dom,
-    remote::{PageBrief, ProjectBrief, RemoteState, TableBrief, use_remote},
+    remote::{PageBrief, RemoteState, TableBrief, use_projects, use_remote},
     theme,
     ui::{Finder, FinderOption, ModalDialog},
 };
@@ -19,26 +19,30 @@ const MAX_SHOWN: usize = 50;
 #[component]
 pub fn Palette(project: Option<String>) -> Element {
     let query = use_signal(String::new);
-    let projects = use_remote::<PageBrief<ProjectBrief>>(use_signal(|| "/projects?limit=200".to_owned()).into());
+    let projects = use_projects();
+    // The server searches among more tables than one page contains.
+    let mut has_many_tables = use_signal(|| false);
     let tables_path = use_memo(use_reactive!(|project| {
-        project.map(|id| format!("/projects/{id}/tables?limit=200")).unwrap_or_default()
+        let Some(id) = project else { return String::new() };
+        let query = query.read();
+        let word = if has_many_tables() { longest_word(&query) } else { None };
+        address::with_parameters(&format!("/projects/{id}/tables"), &[("limit", Some("200")), ("q", word)])
     }));
     let tables = use_remote::<PageBrief<TableBrief>>(tables_path.into());
-    let loading = matches!(projects.state(), RemoteState::Loading)
-        || (project.is_some() && matches!(tables.state(), RemoteState::Loading));
-    let has_more = projects.value().is_some_and(|page| page.next_cursor.is_some())
-        || tables.value().is_some_and(|page| page.next_cursor.is_some());
-    let empty = match (projects.state(), tables.state()) {
+    if tables.value().is_some_and(|page| page.next_cursor.is_some()) && !has_many_tables() {
+        has_many_tables.set(true);
+    }
+    let loading =
+        projects.state == RemoteState::Loading || (project.is_some() && matches!(tables.state(), RemoteState::Loading));
+    let empty = match (projects.state, tables.state()) {
         _ if loading => "Loading…".to_owned(),
         (RemoteState::Failed(failure), _) | (_, RemoteState::Failed(failure)) => {
             format!("Nothing matches, but not everything could be searched. {}", failure.message())
         }
-        _ if has_more => "Nothing matches. Only 200 projects and 200 tables are searched.".to_owned(),
         _ => "Nothing matches.".to_owned(),
     };
-    let projects = projects.value().map(|page| page.items).unwrap_or_default();
     let tables = tables.value().map(|page| page.items).unwrap_or_default();
-    let mut found = commands::find(project.as_deref(), &projects, &tables, &query.read());
+    let mut found = commands::find(project.as_deref(), &projects.items, &tables, &query.read());
     found.truncate(MAX_SHOWN);
     let options = found
         .iter()
@@ -76,6 +80,11 @@ pub fn Palette(project: Option<String>) -> Element {
             }
         }
     }
+}
+
+/// Returns the longest word of a query. The server finds names that contain one text, not several words.
+fn longest_word(query: &str) -> Option<&str> {
+    query.split_whitespace().max_by_key(|word| word.len())
 }
 
 fn run(command: &Command, new_tab: bool) {

@@ -218,12 +218,14 @@ fn keys() -> Vec<(&'static str, Meanings)> {
     let unlisted = UNLISTED.iter().map(|(destination, _)| destination);
     let pages = PLATFORM.iter().chain(unlisted).chain(PROJECT_PAGES);
     let pages = pages.filter_map(|destination| Some((format!("g {}", destination.key?), destination.label))).collect();
+    let mut sql = fixed(SQL);
+    sql.push((keys_to_leave_sql().to_owned(), "Let Tab leave the editor"));
     vec![
         ("Everywhere", fixed(EVERYWHERE)),
         ("Go to", pages),
         ("Lists", fixed(LISTS)),
         ("Rows of a table", fixed(ROWS)),
-        ("SQL", fixed(SQL)),
+        ("SQL", sql),
     ]
 }
 
@@ -269,8 +271,12 @@ const SQL: &[(&str, &str)] = &[
     ("Ctrl S", "Save the query"),
     ("Alt ↑", "Replace the text with the older query of the history"),
     ("Alt ↓", "Replace the text with the newer query of the history"),
-    ("Ctrl M", "Let Tab leave the editor"),
 ];
+
+/// Returns the keys with which Tab leaves the SQL editor, separated by spaces.
+pub fn keys_to_leave_sql() -> &'static str {
+    if dom::is_mac() { "Ctrl ⇧ M" } else { "Ctrl M" }
+}
 
 /// The dialog that lists all keyboard shortcuts and switches those of a single key on and off.
 #[component]

@@ -6,24 +6,27 @@ use dioxus::prelude::*;
 use super::{destinations, overlay};
 use crate::{
     address, dom,
-    remote::{PageBrief, ProjectBrief, RemoteState, use_remote},
+    remote::{ProjectBrief, RemoteState, use_projects},
     route::Route,
     ui::{Finder, FinderOption, IconName, Link, ModalDialog, finder},
 };
+
+/// Maximum number of projects in the list. Typing finds the others.
+const MAX_SHOWN: usize = 200;
 
 #[component]
 pub fn Switcher(project: Option<String>) -> Element {
     let route: Route = use_route();
     let query = use_signal(String::new);
-    let projects = use_remote::<PageBrief<ProjectBrief>>(use_signal(|| "/projects?limit=200".to_owned()).into());
+    let projects = use_projects();
+    let has_none = projects.items.is_empty();
     let project_page = destinations::project_page_of(&route).map_or("", |project_page| project_page.path);
     let shown: Vec<ProjectBrief> = projects
-        .value()
-        .map(|page| page.items)
-        .unwrap_or_default()
+        .items
         .into_iter()
         .filter(|candidate| candidate.state == ProjectState::Ready)
         .filter(|candidate| finder::matches(&candidate.name, &query.read()))
+        .take(MAX_SHOWN)
         .collect();
     let options = shown
         .iter()
@@ -35,12 +38,15 @@ pub fn Switcher(project: Option<String>) -> Element {
             keys: Vec::new(),
         })
         .collect();
-    let empty = match projects.state() {
+    let loading = projects.state == RemoteState::Loading;
+    let empty = match projects.state {
         RemoteState::Loading => "Loading…".to_owned(),
-        RemoteState::Failed(failure) => failure.message(),
-        RemoteState::Ready(page) if page.items.is_empty() => "No projects yet.".to_owned(),
-        RemoteState::Ready(page) if page.next_cursor.is_some() => "None of the newest 200 projects matches.".to_owned(),
-        RemoteState::Ready(_) => "No project matches.".to_owned(),
+        RemoteState::Failed(failure) if has_none => failure.message(),
+        RemoteState::Failed(failure) => {
+            format!("Nothing matches, but not all projects could be read. {}", failure.message())
+        }
+        RemoteState::Ready(()) if has_none => "No projects yet.".to_owned(),
+        RemoteState::Ready(()) => "No project matches.".to_owned(),
     };
     rsx! {
         ModalDialog { name: "Switch project", on_close: |()| overlay::close(),
@@ -51,7 +57,7 @@ pub fn Switcher(project: Option<String>) -> Element {
                     options,
                     query,
                     empty,
-                    loading: matches!(projects.state(), RemoteState::Loading),
+                    loading,
                     on_choose: move |(index, new_tab): (usize, bool)| {
                         let Some(project) = shown.get(index) else { return };
                         let to = format!("/projects/{}{project_page}", project.id);

@@ -68,7 +68,14 @@ pub(super) fn AllowLocal(project: String) -> Element {
         });
     };
     rsx! {
-        button { class: "btn btn-s", r#type: "button", "aria-disabled": busy(), onclick: allow, "Allow {LOCAL}" }
+        button {
+            class: "btn btn-s",
+            r#type: "button",
+            "data-act": "true",
+            "aria-disabled": busy(),
+            onclick: allow,
+            "Allow {LOCAL}"
+        }
     }
 }
 

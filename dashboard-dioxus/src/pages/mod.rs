@@ -20,6 +20,7 @@ pub mod notifications;
 pub mod overview;
 pub mod plugins;
 pub mod project;
+mod project_columns;
 mod project_deletion;
 pub mod project_settings;
 pub mod projects;

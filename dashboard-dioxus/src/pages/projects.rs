@@ -1,12 +1,11 @@
 //! `/projects`: all projects, with their sizes and last backups.
 
-use std::cmp::Ordering;
-
 use api_types::{ListedProject, Page as ApiPage, Project, ProjectState, ProjectTotals, Run, UpdateProject};
 use dioxus::prelude::*;
 
-use super::filter_text::use_filter_text;
+use super::{filter_text::use_filter_text, project_columns::Column};
 use crate::{
+    address,
     frame::page::Page,
     remote::{self, Method, RemoteState, use_remote},
     text,
@@ -18,16 +17,29 @@ const OLD_BACKUP_HOURS: i64 = 48;
 
 #[component]
 pub fn Projects() -> Element {
-    let mut projects =
-        use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200&include=totals".to_owned()).into());
     let filter = use_filter_text();
-    let mut subtitle = String::new();
+    // The server filters more projects than one page contains.
+    let mut is_long = use_signal(|| false);
+    let path = use_memo(move || {
+        let filter = filter.read();
+        let wanted = Some(filter.trim()).filter(|wanted| is_long() && !wanted.is_empty());
+        address::with_parameters("/projects", &[("limit", Some("200")), ("include", Some("totals")), ("q", wanted)])
+    });
+    let mut projects = use_remote::<ApiPage<ListedProject>>(path.into());
+    if projects.value().is_some_and(|page| page.next_cursor.is_some()) && !is_long() {
+        is_long.set(true);
+    }
+    let has_projects = is_long() || projects.value().is_some_and(|page| !page.items.is_empty());
+    let sort = use_signal(|| (Column::Name, false));
+    let is_server_filtered = is_long() && !filter.read().trim().is_empty();
+    // The line stays while a list is loading that the server filters.
+    let mut subtitle = if is_long() { "\u{a0}".to_owned() } else { String::new() };
     let content = match projects.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Projects", columns: 8 } },
         RemoteState::Failed(failure) => rsx! {
             ErrorBox { what: "Projects could not be loaded.", failure, on_retry: move |()| projects.refresh() }
         },
-        RemoteState::Ready(page) if page.items.is_empty() => rsx! {
+        RemoteState::Ready(_) if !has_projects => rsx! {
             Empty {
                 title: "No projects yet",
                 text: "A project is a database with its files, API keys and jobs.",
@@ -39,19 +51,27 @@ pub fn Projects() -> Element {
             subtitle = sizes_in_words(&page.items);
             if page.next_cursor.is_some() {
                 subtitle = format!("Newest 200 projects: {subtitle}");
+            } else if is_server_filtered {
+                subtitle = format!("Projects that match: {subtitle}");
             }
             rsx! {
                 ProjectList {
                     projects: page.items,
                     has_more: page.next_cursor.is_some(),
                     filter,
+                    sort,
                     Updated { at: projects.updated_at(), on_refresh: move |()| projects.refresh() }
                 }
             }
         }
     };
     rsx! {
-        Page { title: "Projects", subtitle, acts: rsx! { NewProjectLink {} }, {content} }
+        Page { title: "Projects", subtitle, acts: rsx! { NewProjectLink {} },
+            if has_projects {
+                div { class: "toolbar", SearchBox { name: "Filter projects", value: filter } }
+            }
+            {content}
+        }
     }
 }
 
@@ -76,86 +96,33 @@ fn NewProjectLink() -> Element {
     }
 }
 
-/// A column that the list can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Column {
-    Name,
-    Database,
-    Tables,
-    Storage,
-    Keys,
-    Backup,
-    Runs,
-    Created,
-}
-
-impl Column {
-    const ALL: [Self; 8] =
-        [Self::Name, Self::Database, Self::Tables, Self::Storage, Self::Keys, Self::Backup, Self::Runs, Self::Created];
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::Name => "Name",
-            Self::Database => "Database",
-            Self::Tables => "Tables",
-            Self::Storage => "Storage",
-            Self::Keys => "Keys",
-            Self::Backup => "Last good backup",
-            Self::Runs => "Runs 24 h",
-            Self::Created => "Created",
-        }
-    }
-
-    const fn is_number(self) -> bool {
-        !matches!(self, Self::Name | Self::Backup)
-    }
-
-    fn compare(self, a: &ListedProject, b: &ListedProject) -> Ordering {
-        let number = |value: fn(&ProjectTotals) -> Option<i64>| {
-            a.totals.as_ref().and_then(value).cmp(&b.totals.as_ref().and_then(value))
-        };
-        match self {
-            Self::Name => a.project.name.to_lowercase().cmp(&b.project.name.to_lowercase()),
-            Self::Database => number(|totals| totals.database_bytes),
-            Self::Tables => number(|totals| totals.table_count),
-            Self::Storage => number(|totals| Some(totals.object_bytes)),
-            Self::Keys => number(|totals| Some(totals.active_key_count)),
-            Self::Backup => number(|totals| totals.last_good_backup.as_ref().map(|backup| backup.at.timestamp())),
-            Self::Runs => number(|totals| Some(totals.runs_24h.total)),
-            Self::Created => a.project.created_at.cmp(&b.project.created_at),
-        }
-    }
-}
-
 #[component]
 fn ProjectList(
     projects: Vec<ListedProject>,
     has_more: bool,
     filter: Signal<String>,
+    /// The column, and whether the order is descending.
+    sort: Signal<(Column, bool)>,
     /// Shown at the end of the line under the list.
     children: Element,
 ) -> Element {
-    let mut filter = filter;
-    let mut sort = use_signal(|| (Column::Name, false));
+    let (mut filter, mut sort) = (filter, sort);
     let wanted = filter.read().trim().to_lowercase();
     let (column, descending) = sort();
-    let mut shown: Vec<ListedProject> =
-        projects.into_iter().filter(|listed| listed.project.name.to_lowercase().contains(&wanted)).collect();
+    let mut shown: Vec<ListedProject> = projects
+        .into_iter()
+        .filter(|listed| listed.project.name.to_lowercase().contains(&wanted) || listed.project.id == wanted)
+        .collect();
     shown.sort_by(|a, b| {
         let order = column.compare(a, b).then_with(|| a.project.id.cmp(&b.project.id));
         if descending { order.reverse() } else { order }
     });
     let total = text::count(shown.len() as i64, "project", "projects");
     rsx! {
-        div { class: "toolbar", SearchBox { name: "Filter projects", value: filter } }
         if shown.is_empty() {
             Empty {
                 title: "No project matches",
-                text: if has_more {
-                    "None of the names of the newest 200 projects contains this text."
-                } else {
-                    "No project name contains this text."
-                },
+                text: "No project name contains this text.",
                 button { class: "btn", r#type: "button", onclick: move |_| filter.set(String::new()), "Clear filters" }
             }
         } else {
@@ -196,7 +163,7 @@ fn ProjectList(
                 }
             }
             div { class: "foot",
-                span { if has_more { "{total} of the newest 200" } else { "{total}" } }
+                span { if has_more { "The newest {total}. Filter to find others." } else { "{total}" } }
                 {children}
             }
         }

@@ -32,9 +32,10 @@ const COMMANDS = [
   ["save", KeyMod.CtrlCmd | KeyCode.KeyS],
   ["older", KeyMod.Alt | KeyCode.UpArrow],
   ["newer", KeyMod.Alt | KeyCode.DownArrow],
-  // Otherwise, Monaco waits for the second key of its own shortcuts that begin with Ctrl-K.
-  ["palette", KeyMod.CtrlCmd | KeyCode.KeyK],
 ];
+
+// Monaco has other keys on a Mac.
+const IS_MAC = navigator.userAgent.includes("Macintosh");
 
 registerLanguage();
 
@@ -95,14 +96,20 @@ export function createEditor(element, notify) {
 
   view.onDidChangeModelContent(() => isOpening || notify("changed"));
   view.onDidChangeCursorSelection(() => isOpening || notify("moved"));
-  for (const [name, keys] of COMMANDS) view.addCommand(keys, () => notify(name));
+  for (const [name, keys] of COMMANDS) {
+    view.addCommand(keys, () => notify(name));
+    // On a Mac, the plain text field accepts both ⌘ and Ctrl.
+    if (IS_MAC && keys & KeyMod.CtrlCmd) view.addCommand(keys ^ KeyMod.CtrlCmd ^ KeyMod.WinCtrl, () => notify(name));
+  }
+  // Otherwise, Monaco waits for the second key of its own shortcuts that begin with Ctrl-K.
+  view.addCommand(KeyMod.CtrlCmd | KeyCode.KeyK, () => notify("palette"));
   view.addCommand(KeyCode.Enter, () => {
     view.updateOptions({ autoIndent: "keep" });
     view.trigger("keyboard", "type", { text: "\n" });
     view.updateOptions({ autoIndent: "none" });
   }, "editorTextFocus && !renameInputVisible && !inSnippetMode");
   const field = element.querySelector(".native-edit-context, textarea");
-  field?.setAttribute("aria-description", "Ctrl-M lets Tab leave the editor");
+  field?.setAttribute("aria-description", `${IS_MAC ? "Ctrl-Shift-M" : "Ctrl-M"} lets Tab leave the editor`);
   const stopFollowing = followTheme();
   // Monaco has two elements with the role `alert` for its announcements. On this page only failures have that role.
   for (const announcer of document.querySelectorAll(".monaco-aria-container > [role]")) {

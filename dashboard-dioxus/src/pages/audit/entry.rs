@@ -113,7 +113,7 @@ fn EntryPanel(entry: AuditEntry, before: Option<String>, after: Option<String>) 
                     h3 { "Details" }
                     div { class: "code",
                         CopyButton { name: "Copy details", text: details.clone() }
-                        pre { "{details}" }
+                        pre { tabindex: "0", "{details}" }
                     }
                     p { class: "help", "Details never contain a key, a token or a password." }
                 }

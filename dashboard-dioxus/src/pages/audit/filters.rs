@@ -1,6 +1,6 @@
 //! The filters of the log. They are in the address.
 
-use api_types::{AuditResult, Page as ApiPage, Project, Session};
+use api_types::{AuditResult, Page as ApiPage, Session};
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
@@ -9,7 +9,12 @@ use super::{
     super::jobs::ParameterFilter,
     words::{known_actor_in_words, result_in_words},
 };
-use crate::{address, remote::use_remote, text, ui::SearchBox};
+use crate::{
+    address,
+    remote::{RemoteState, use_projects, use_remote},
+    text,
+    ui::SearchBox,
+};
 
 /// The address parameters of the filters.
 const PARAMETERS: [&str; 8] = ["project", "action", "actor", "result", "from", "to", "target", "q"];
@@ -79,13 +84,12 @@ pub(super) fn clear() {
 
 #[component]
 pub(super) fn Filters(filter: AuditFilter) -> Element {
-    let projects = use_remote::<ApiPage<Project>>(use_signal(|| "/projects?limit=200".to_owned()).into());
+    let projects = use_projects();
     let actions = use_remote::<ApiPage<String>>(use_signal(|| "/audit/actions".to_owned()).into());
-    let has_all_projects = projects.value().is_some_and(|page| page.next_cursor.is_none());
-    let projects = projects.value().map(|page| page.items).unwrap_or_default();
+    let has_all_projects = projects.state == RemoteState::Ready(());
     let actions = actions.value().map(|page| page.items).unwrap_or_default();
     let mut project_choices: Vec<(String, String)> =
-        projects.into_iter().map(|project| (project.id, project.name)).collect();
+        projects.items.into_iter().map(|project| (project.id, project.name)).collect();
     if let Some(id) = filter.get("project").filter(|id| project_choices.iter().all(|(known, _)| known != id)) {
         let label = if has_all_projects { format!("{id} (deleted)") } else { id.to_owned() };
         project_choices.push((id.to_owned(), label));

@@ -57,7 +57,9 @@ pub fn Audit() -> Element {
                         }
                     }
                     div { class: "acts",
-                        label { class: "check follow",
+                        label {
+                            class: "check follow",
+                            title: after.is_some().then_some("New entries appear on the first page"),
                             input {
                                 class: "switch",
                                 r#type: "checkbox",

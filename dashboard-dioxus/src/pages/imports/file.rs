@@ -62,7 +62,10 @@ fn TableAndFile(
     tables.extend(table.clone().filter(|table| !tables.contains(table)));
     if tables.is_empty() && !has_more {
         return rsx! {
-            p { "The project has no tables yet. Create one for the file's rows." }
+            p {
+                "The project has no tables yet. Create one for the file's rows: its form can read the columns from a \
+                 CSV file."
+            }
             p { Link { to: "/projects/{project}/tables?new=table", class: "btn", "New table" } }
         };
     }

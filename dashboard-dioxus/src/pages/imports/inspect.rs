@@ -1,4 +1,4 @@
-//! Detects the format and the encoding of a file from its first bytes.
+//! Reads the beginning of a file, and detects its format and encoding.
 
 use api_types::ImportFormat;
 use wasm_bindgen_futures::JsFuture;
@@ -21,6 +21,27 @@ pub(super) struct Inspected {
 /// # Errors
 /// Returns a message that says why the file can't be imported, and what the owner can do.
 pub(super) async fn inspect(file: &File) -> Result<Inspected, String> {
+    kind_of(&head_of(file).await?, &file.name())
+}
+
+/// Returns the first lines of a CSV file.
+///
+/// # Errors
+/// Returns a message that says why the file can't be read as CSV, and what the owner can do.
+pub(in crate::pages) async fn first_lines_of_csv(file: &File) -> Result<String, String> {
+    let head = head_of(file).await?;
+    if kind_of(&head, &file.name())?.format != ImportFormat::Csv {
+        return Err("Only CSV files can be read here. Fill in the columns, then import the file.".to_owned());
+    }
+    let mut lines = String::from_utf8_lossy(&head).into_owned();
+    if file.size() > HEAD_BYTES {
+        // The last line is incomplete.
+        lines.truncate(lines.rfind('\n').map_or(0, |end| end + 1));
+    }
+    Ok(lines)
+}
+
+async fn head_of(file: &File) -> Result<Vec<u8>, String> {
     if file.size() == 0.0 {
         return Err("The file is empty. Choose another file.".to_owned());
     }
@@ -31,8 +52,7 @@ pub(super) async fn inspect(file: &File) -> Result<Inspected, String> {
     let blob: &Blob = file;
     let head = blob.slice_with_f64_and_f64(0.0, HEAD_BYTES).map_err(|_| unreadable())?;
     let buffer = JsFuture::from(head.array_buffer()).await.map_err(|_| unreadable())?;
-    let bytes = js_sys::Uint8Array::new(&buffer).to_vec();
-    kind_of(&bytes, &file.name())
+    Ok(js_sys::Uint8Array::new(&buffer).to_vec())
 }
 
 fn kind_of(bytes: &[u8], name: &str) -> Result<Inspected, String> {

@@ -23,6 +23,7 @@ use dioxus::prelude::*;
 
 use crate::address;
 use file::NewImport;
+pub(super) use inspect::first_lines_of_csv;
 use list::ImportList;
 use steps::ImportSteps;
 

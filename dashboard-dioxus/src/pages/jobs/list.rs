@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use api_types::{Job, JobState, ListedProject, Page as ApiPage, Plugin};
+use api_types::{Job, JobState, Page as ApiPage, Plugin};
 use dioxus::prelude::*;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     address,
-    remote::{RemoteState, events, use_remote},
+    remote::{RemoteState, events, use_projects, use_remote},
     text,
     ui::{Empty, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, SearchBox, Shape, Updated, narrow::use_is_narrow},
 };
@@ -220,9 +220,7 @@ fn StateChip(choice: JobState, label: &'static str, shape: Shape, count: Option<
 /// The combobox "Project" of the list of all jobs.
 #[component]
 fn ProjectFilter() -> Element {
-    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let projects = projects.value().map(|page| page.items).unwrap_or_default();
-    let options = projects.into_iter().map(|listed| (listed.project.id, listed.project.name)).collect();
+    let options = use_projects().items.into_iter().map(|project| (project.id, project.name)).collect();
     rsx! { ParameterFilter { label: "Project", parameter: "project", options } }
 }
 

@@ -1,6 +1,6 @@
 //! A job in the list: a row of the table, or a card on a phone.
 
-use api_types::{Job, ListedProject, Page as ApiPage};
+use api_types::Job;
 use dioxus::prelude::*;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     address,
-    remote::use_remote,
+    remote::{PageBrief, ProjectBrief, use_remote},
     text,
     ui::{CodeText, IconName, Link, Mark, Menu, MenuItem, Shape},
 };
@@ -85,13 +85,25 @@ pub(super) fn JobCard(job: Job, deleting: Signal<Option<Job>>, with_project: boo
 /// The name of a job's project.
 #[component]
 pub(super) fn ProjectOf(job: Job) -> Element {
-    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let Some(id) = &job.project_id else { return rsx! { "Platform" } };
-    let known = projects.value().and_then(|page| page.items.into_iter().find(|listed| listed.project.id == *id));
-    match known {
-        Some(listed) => rsx! { "{listed.project.name}" },
-        None => rsx! { "{id}" },
+    let id = job.project_id.unwrap_or_default();
+    let newest = use_remote::<PageBrief<ProjectBrief>>(use_signal(|| "/projects?limit=200".to_owned()).into()).value();
+    let name_among = |page: Option<PageBrief<ProjectBrief>>| {
+        page?.items.into_iter().find(|project| project.id == id).map(|project| project.name)
+    };
+    let has_more = newest.as_ref().is_some_and(|page| page.next_cursor.is_some());
+    let name = name_among(newest);
+    // Rows of a long list must not read all projects.
+    let path = if has_more && name.is_none() && !id.is_empty() {
+        format!("/projects?limit=200&q={id}")
+    } else {
+        String::new()
+    };
+    let other = use_remote::<PageBrief<ProjectBrief>>(use_memo(use_reactive!(|path| path)).into()).value();
+    if id.is_empty() {
+        return rsx! { "Platform" };
     }
+    let name = name.or_else(|| name_among(other)).unwrap_or_else(|| id.clone());
+    rsx! { "{name}" }
 }
 
 /// State, age and duration of the last run, and the reason if it failed.

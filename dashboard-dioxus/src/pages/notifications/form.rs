@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api_types::{
-    ChannelKind, ChannelSettings, CreateNotificationChannel, NotificationChannel, NotificationEvent, NotificationTest,
+    ChannelKind, ChannelSettings, CreateNotificationChannel, NotificationChannel, NotificationTest,
     TestNotificationSettings, UpdateNotificationChannel,
 };
 use dioxus::prelude::*;
@@ -11,9 +11,10 @@ use dioxus::prelude::*;
 use super::{
     PATH,
     deliveries::Deliveries,
+    events::{self, Choices, Events, choices_of, events_of},
     fields::{KindFields, Values, changed_settings, field_in, settings_of, use_values, values_of},
     tested::note_saved,
-    words::{EVENTS, kind_in_words, preset},
+    words::kind_in_words,
 };
 use crate::{
     address, dom,
@@ -40,9 +41,6 @@ enum Tested {
 
 /// A message about the field with this name in the API.
 type FieldError = Option<(&'static str, String)>;
-
-/// Whether a channel subscribes to each event, by the name of the event in the API. Each event is a field of its own.
-type Choices = BTreeMap<String, bool>;
 
 /// The state that all parts of the form share.
 #[derive(Clone, Copy, PartialEq)]
@@ -174,61 +172,13 @@ fn ChannelFields(form: Form, saved: Option<NotificationChannel>) -> Element {
         }
         Field { id: "channel-name", label: "Name", required: true, value: name, error: of("name") }
         KindFields { kind: kind(), values, stored: saved.is_some(), error: problem.clone() }
-        Events { form, error: of("events") }
+        Events { events: form.events, error: of("events") }
         if of("").is_some() || tested() != Tested::No {
             div { id: OUTCOME, class: "stack",
                 if let Some(why) = of("") {
                     FormError { text: why }
                 }
                 TestResult { tested: tested() }
-            }
-        }
-    }
-}
-
-/// Returns the choices for these events of a channel. Without events, returns those for a new channel.
-fn choices_of(events: Option<&[NotificationEvent]>) -> Choices {
-    let chosen = events.map_or_else(preset, <[NotificationEvent]>::to_vec);
-    NotificationEvent::ALL.iter().map(|event| (event.as_str().to_owned(), chosen.contains(event))).collect()
-}
-
-fn is_chosen(choices: &Choices, event: NotificationEvent) -> bool {
-    choices.get(event.as_str()).copied().unwrap_or_default()
-}
-
-/// Returns the chosen events, in the order of the API.
-fn events_of(choices: &Choices) -> Vec<NotificationEvent> {
-    NotificationEvent::ALL.iter().copied().filter(|event| is_chosen(choices, *event)).collect()
-}
-
-#[component]
-fn Events(form: Form, error: Option<String>) -> Element {
-    let mut events = form.events;
-    rsx! {
-        fieldset { class: "field", role: "group", "aria-label": "Events",
-            legend { "Events" }
-            div { class: "options",
-                for (event, label, help, _) in EVENTS {
-                    label { key: "{label}", class: "check",
-                        input {
-                            class: "box",
-                            r#type: "checkbox",
-                            checked: is_chosen(&events.read(), event),
-                            onchange: move |change| {
-                                events.write().insert(event.as_str().to_owned(), change.checked());
-                            },
-                        }
-                        span {
-                            "{label}"
-                            if !help.is_empty() {
-                                small { "{help}" }
-                            }
-                        }
-                    }
-                }
-            }
-            if let Some(error) = error {
-                FormError { text: error }
             }
         }
     }
@@ -301,12 +251,13 @@ fn test(form: Form, channel_id: Option<String>) {
     });
 }
 
-/// Focuses the field with a wrong value, or else scrolls to the result under the fields. On a phone, both may be out of
-/// sight.
+/// Focuses the field with a wrong value, or else scrolls to the error about the events or the result under the fields.
+/// On a phone, all may be out of sight.
 fn show_outcome() {
     spawn(async {
         dom::next_frame().await;
         if !dom::focus(".channel-form [aria-invalid=true]") {
+            dom::scroll_into_view(events::ERROR);
             dom::scroll_into_view(OUTCOME);
         }
     });
@@ -381,20 +332,4 @@ async fn save_changes(
         settings: changed_settings(settings, &stored.settings),
     };
     remote::send(Method::Patch, &path, &change).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn event_that_another_tab_has_chosen_is_kept_beside_typed_choices() {
-        let choices = |events: &[NotificationEvent]| choices_of(Some(events));
-        let base = choices(&[NotificationEvent::RunFailed, NotificationEvent::Plugin]);
-        let typed = choices(&[NotificationEvent::RunFailed]);
-        let saved = choices(&[NotificationEvent::Plugin, NotificationEvent::RunFailed, NotificationEvent::DiskLow]);
-        let merged = draft::rebase(&typed, &base, &saved);
-        assert_eq!(events_of(&merged), [NotificationEvent::RunFailed, NotificationEvent::DiskLow]);
-        assert_eq!(events_of(&choices_of(None)), preset());
-    }
 }

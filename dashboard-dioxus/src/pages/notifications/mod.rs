@@ -1,11 +1,12 @@
 //! `/notifications`: the channels that messages are sent to.
 //!
 //! [`summary`] names the channels that report failures. [`channels`] lists the channels. [`form`] creates and changes a
-//! channel in a sheet, with its [`fields`]. [`tested`] remembers channels that were tested before they were saved.
-//! [`deliveries`] lists the messages to a channel. [`words`] contains texts about channels.
+//! channel in a sheet, with its [`fields`] and [`events`]. [`tested`] remembers channels that were tested before they
+//! were saved. [`deliveries`] lists the messages to a channel. [`words`] contains texts about channels.
 
 mod channels;
 mod deliveries;
+mod events;
 mod fields;
 mod form;
 mod summary;

@@ -12,13 +12,13 @@ mod settings;
 mod sheet;
 mod words;
 
-use api_types::{ListedProject, Page as ApiPage, Plugin, PluginState, SystemInfo};
+use api_types::{Page as ApiPage, Plugin, PluginState, SystemInfo};
 use dioxus::prelude::*;
 
 use crate::{
     address,
     frame::page::Page,
-    remote::{RemoteState, use_remote, use_remote_every},
+    remote::{self, RemoteState, use_remote, use_remote_every},
     text,
     ui::{Dialog, ErrorBox, Icon, IconName, Link, LoadingTable, Mark, Shape},
 };
@@ -158,7 +158,6 @@ fn HowToAdd() -> Element {
 
 /// Returns the projects: the value that stands for each in a scope, and its name.
 fn use_projects() -> Vec<(String, String)> {
-    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let projects = projects.value().map(|page| page.items).unwrap_or_default();
-    projects.into_iter().map(|listed| (format!("project:{}", listed.project.id), listed.project.name)).collect()
+    let projects = remote::use_projects().items.into_iter();
+    projects.map(|project| (format!("project:{}", project.id), project.name)).collect()
 }

@@ -1,6 +1,6 @@
 //! The dialog "Restore…" of a backup, which asks for the project to restore into.
 
-use api_types::{Backup, CreateProject, CreatedProject, ListedProject, Page as ApiPage, PlanBackupRestore, Restore};
+use api_types::{Backup, CreateProject, CreatedProject, PlanBackupRestore, Restore};
 use dioxus::prelude::*;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     address,
     pages::{new_project::length_problem, store_keys::show_keys_before},
-    remote::{self, Failure, Method, RemoteState, use_remote},
+    remote::{self, Failure, Method, RemoteState, use_projects},
     text,
     ui::{Dialog, Field, FormError},
 };
@@ -29,22 +29,17 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
     let mut busy = use_signal(|| false);
     let identity = use_signal(String::new);
     let mut objects = use_signal(|| true);
-    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let (items, unread) = match projects.state() {
-        RemoteState::Ready(page) => {
-            let has_more = page.next_cursor.is_some();
-            let mut items: Vec<(String, String)> =
-                page.items.into_iter().map(|item| (item.project.id, item.project.name)).collect();
-            // The backup's own project may be missing in the first page of a long list. If the project was deleted, the
-            // server says so.
-            if has_more && !own.is_empty() && items.iter().all(|(id, _)| *id != own) {
-                items.push((own, name.clone()));
-            }
-            (items, None)
-        }
-        RemoteState::Failed(failure) => (Vec::new(), Some(failure.message())),
-        RemoteState::Loading => (Vec::new(), None),
+    let projects = use_projects();
+    let mut items: Vec<(String, String)> =
+        projects.items.into_iter().map(|project| (project.id, project.name)).collect();
+    let unread = match projects.state {
+        RemoteState::Failed(failure) => Some(failure.message()),
+        RemoteState::Loading | RemoteState::Ready(()) => None,
     };
+    // The backup's own project may be one that could not be read. If it was deleted, the server says so.
+    if unread.is_some() && !own.is_empty() && items.iter().all(|(id, _)| *id != own) {
+        items.push((own, name.clone()));
+    }
     let is_new = chosen() == NEW;
     let name_problem = length_problem(&new_name.read()).filter(|_| is_new);
     // The backup's own project, which is chosen at first, may have been deleted.
@@ -185,7 +180,7 @@ pub fn ChooseProject(backup: Backup, name: String, on_close: EventHandler<()>) -
                     IdentityField { value: identity }
                 }
                 if let Some(unread) = unread {
-                    FormError { text: "Projects could not be loaded. {unread}" }
+                    FormError { text: "Not all projects could be loaded. {unread}" }
                 }
                 if let Some(failure) = failure() {
                     FormError { text: failure }

@@ -1,6 +1,6 @@
 //! The filters of the list of runs. They are in the address.
 
-use api_types::{Job, ListedProject, Page as ApiPage, Plugin, RunTrigger};
+use api_types::{Job, Page as ApiPage, Plugin, RunTrigger};
 use chrono::{DateTime, Duration, Utc};
 use dioxus::prelude::*;
 
@@ -8,7 +8,12 @@ use super::{
     super::{jobs::ParameterFilter, recent_runs::trigger_in_words},
     status_filter::StatusFilter,
 };
-use crate::{address, remote::use_remote, text, ui::SearchBox};
+use crate::{
+    address,
+    remote::{use_all_pages, use_projects, use_remote},
+    text,
+    ui::SearchBox,
+};
 
 /// The parameters of the address: the filters, and the position in the list.
 pub(super) const FILTERS: [&str; 10] =
@@ -62,10 +67,8 @@ pub(super) fn Filters(
         .iter()
         .map(|trigger| (trigger.as_str().to_owned(), trigger_in_words(*trigger).to_owned()))
         .collect();
-    let jobs = use_remote::<ApiPage<Job>>(use_signal(|| "/jobs?limit=200&order=name".to_owned()).into());
-    let jobs = jobs.value().map(|page| page.items).unwrap_or_default();
-    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let projects = projects.value().map(|page| page.items).unwrap_or_default();
+    let jobs = use_all_pages::<Job>("/jobs?limit=200&order=name").items;
+    let projects = use_projects().items;
     let plugins = use_remote::<ApiPage<Plugin>>(use_signal(|| "/plugins?limit=200".to_owned()).into());
     let plugins = plugins.value().map(|page| page.items).unwrap_or_default();
     rsx! {
@@ -80,7 +83,7 @@ pub(super) fn Filters(
                 ParameterFilter {
                     label: "Project",
                     parameter: "project",
-                    options: projects.into_iter().map(|listed| (listed.project.id, listed.project.name)).collect(),
+                    options: projects.into_iter().map(|project| (project.id, project.name)).collect(),
                 }
                 ParameterFilter {
                     label: "Plugin",

@@ -1,6 +1,6 @@
 //! The region "Result" of a run, and the description of results in words.
 
-use api_types::{Export, ListedProject, Page as ApiPage, Run};
+use api_types::{Export, Page as ApiPage, Run};
 use dioxus::prelude::*;
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::super::recent_runs::summary;
 use crate::{
     address,
     pages::exports,
-    remote::use_remote,
+    remote::{use_projects, use_remote},
     text,
     ui::{CopyButton, Link, Mark, Shape},
 };
@@ -16,13 +16,12 @@ use crate::{
 /// The region "Result": sentences and folded JSON for backups, exports and imports, and JSON for any other result.
 #[component]
 pub(super) fn RunResult(run: Run) -> Element {
-    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let projects = projects.value().map(|page| page.items).unwrap_or_default();
+    let projects = use_projects().items;
     let name = |target: &str| match target.strip_prefix("project:") {
         None => "Platform".to_owned(),
         Some(id) => {
-            let known = projects.iter().find(|listed| listed.project.id == id);
-            known.map_or_else(|| id.to_owned(), |listed| listed.project.name.clone())
+            let known = projects.iter().find(|project| project.id == id);
+            known.map_or_else(|| id.to_owned(), |project| project.name.clone())
         }
     };
     let Some(result) = run.result.as_ref().filter(|result| !is_empty(result)) else { return rsx! {} };

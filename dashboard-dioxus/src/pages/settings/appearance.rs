@@ -7,10 +7,11 @@ use crate::theme::{self, Density, Theme, Times};
 
 #[component]
 pub(super) fn Appearance() -> Element {
-    let mut chosen = use_signal(theme::current);
+    // The menu "Theme" and the dialog with the shortcuts also change these.
+    theme::subscribe();
+    let (chosen, shortcuts) = (theme::current(), theme::has_single_key_shortcuts());
     let mut density = use_signal(theme::density);
     let mut times = use_signal(theme::times);
-    let mut shortcuts = use_signal(theme::has_single_key_shortcuts);
     rsx! {
         SectionHead { title: "Appearance", remark: "In this browser only. Saved at once." }
         div { class: "section",
@@ -19,11 +20,10 @@ pub(super) fn Appearance() -> Element {
                     name: "Theme",
                     help: "",
                     choices: Theme::ALL.map(Theme::label).to_vec(),
-                    chosen: chosen().label(),
+                    chosen: chosen.label(),
                     on_choose: move |label: &'static str| {
                         if let Some(theme) = Theme::ALL.into_iter().find(|theme| theme.label() == label) {
                             theme::choose(theme);
-                            chosen.set(theme);
                         }
                     },
                 }
@@ -56,11 +56,8 @@ pub(super) fn Appearance() -> Element {
                         class: "switch",
                         r#type: "checkbox",
                         role: "switch",
-                        checked: shortcuts(),
-                        onchange: move |event| {
-                            shortcuts.set(event.checked());
-                            theme::set_single_key_shortcuts(event.checked());
-                        },
+                        checked: shortcuts,
+                        onchange: |event| theme::set_single_key_shortcuts(event.checked()),
                     }
                     span {
                         "Single-key shortcuts"

@@ -8,7 +8,7 @@ use super::super::{
     run_message::{self, Work},
 };
 use crate::{
-    remote::{self, Method, use_remote_every},
+    remote::{self, Method, RemoteState, use_remote_every},
     text,
     ui::{CodeText, Link, Mark, Shape, messages},
 };
@@ -41,6 +41,7 @@ pub(super) fn Pending(count: i64, started: Signal<Option<String>>) -> Element {
                     button {
                         class: "btn btn-ghost",
                         r#type: "button",
+                        "data-act": "true",
                         onclick: |_| back_up_platform(),
                         "Back up first"
                     }
@@ -99,22 +100,29 @@ pub(super) fn ApplyRun(id: String, started: Signal<Option<String>>) -> Element {
             remote::forget("/migrations");
         }
     }));
+    // Without a run that was read before, it is not known what happens.
+    let unread = match detail.state() {
+        RemoteState::Failed(failure) => Some(failure.message()),
+        RemoteState::Loading | RemoteState::Ready(_) => None,
+    };
+    let is_bad = unread.is_some() || (has_ended && status != Some(RunStatus::Success));
     let tone = match status {
+        _ if is_bad => "banner t-bad",
         Some(RunStatus::Success) => "banner t-good",
-        Some(_) if has_ended => "banner t-bad",
         _ => "banner",
     };
     let words = match status {
+        _ if unread.is_some() => "The run that applies the migrations could not be read.",
         Some(RunStatus::Success) => "The migrations are applied.",
         Some(_) if has_ended => "The migrations could not be applied.",
         _ => "Applying migrations…",
     };
-    let error = run.as_ref().and_then(|run| run.error_text.clone());
+    let error = unread.or_else(|| run.as_ref().and_then(|run| run.error_text.clone()));
     rsx! {
         div { class: "section mb-4",
-            div { class: tone, role: if tone == "banner t-bad" { "alert" } else { "status" },
-                if has_ended {
-                    Mark { shape: if status == Some(RunStatus::Success) { Shape::Succeeded } else { Shape::Failed } }
+            div { class: tone, role: if is_bad { "alert" } else { "status" },
+                if is_bad || has_ended {
+                    Mark { shape: if is_bad { Shape::Failed } else { Shape::Succeeded } }
                 } else {
                     span { class: "spin accent" }
                 }

@@ -27,7 +27,7 @@ pub(super) fn Configuration() -> Element {
                 (!only_set() || variable.set) && finder::matches(&text, &filter.read())
             };
             let variables: Vec<ConfigurationVariable> = system.configuration.into_iter().filter(matches).collect();
-            rsx! { Variables { variables, only_set: only_set() } }
+            rsx! { Variables { variables, filter, only_set } }
         }
     };
     rsx! {
@@ -60,17 +60,31 @@ pub(super) fn Configuration() -> Element {
 #[component]
 fn Variables(
     variables: Vec<ConfigurationVariable>,
+    filter: Signal<String>,
     /// Whether variables that are not set are left out.
-    only_set: bool,
+    only_set: Signal<bool>,
 ) -> Element {
+    let (mut filter, mut only_set) = (filter, only_set);
     let count = variables.len() as i64;
     if variables.is_empty() {
-        let text = if only_set {
+        let text = if only_set() {
             "Enter part of its name or description, or turn off “Only variables that are set”."
         } else {
             "Enter part of its name or description."
         };
-        return rsx! { Empty { title: "No variable matches", text } };
+        return rsx! {
+            Empty { title: "No variable matches", text,
+                button {
+                    class: "btn",
+                    r#type: "button",
+                    onclick: move |_| {
+                        filter.set(String::new());
+                        only_set.set(false);
+                    },
+                    "Clear filters"
+                }
+            }
+        };
     }
     if use_is_narrow() {
         return rsx! {

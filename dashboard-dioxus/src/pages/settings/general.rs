@@ -116,7 +116,7 @@ fn Disks(disks: Vec<DiskSpace>) -> Element {
                     li { key: "{disk.purpose}",
                         div { class: "row",
                             if disk.low {
-                                Mark { shape: Shape::Attention }
+                                span { class: "badge", Mark { shape: Shape::Attention } "Nearly full" }
                             }
                             span { class: "mono cut grow", title: "{disk.path}", "{disk.path}" }
                             span { class: "label muted tab-nums",

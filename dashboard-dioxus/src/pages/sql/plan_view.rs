@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use api_types::{DatabaseSchema, SchemaTable};
+use api_types::{SchemaObjects, SchemaTable};
 use dioxus::prelude::*;
 
 use super::{
@@ -16,8 +16,9 @@ use crate::{
     value::identifier,
 };
 
+/// The plan of the statement `sql`.
 #[component]
-pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, note: Option<String>) -> Element {
+pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, sql: String, note: Option<String>) -> Element {
     let is_measured = plan.is_measured;
     rsx! {
         div { class: "sql-plan-pane", tabindex: "0", role: "group", "aria-label": "Plan of the statement",
@@ -70,10 +71,10 @@ pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, note: Option<String
                                 class: "btn btn-s",
                                 r#type: "button",
                                 onclick: {
-                                    let advice = advice.clone();
+                                    let (advice, sql) = (advice.clone(), sql.clone());
                                     move |_| {
-                                        let statement = create_index(schema_of(workspace).as_deref(), &advice);
-                                        workspace.open(None, &statement, None);
+                                        let Target { table, columns } = target(workspace, &advice, &sql);
+                                        workspace.open(None, &format!("create index on {table} ({columns});\n"), None);
                                     }
                                 },
                                 "Write index"
@@ -82,8 +83,8 @@ pub(super) fn PlanView(workspace: Workspace, plan: Rc<Plan>, note: Option<String
                                 class: "btn btn-ghost btn-s",
                                 r#type: "button",
                                 onclick: move |_| {
-                                    let statement = analyze(schema_of(workspace).as_deref(), &advice);
-                                    workspace.open(None, &statement, None);
+                                    let Target { table, .. } = target(workspace, &advice, &sql);
+                                    workspace.open(None, &format!("analyze {table};\n"), None);
                                 },
                                 "Write ANALYZE"
                             }
@@ -131,91 +132,109 @@ fn PlanRow(node: Node, is_measured: bool, is_slowest: bool) -> Element {
     }
 }
 
-/// Returns the names in the project's database, if they are loaded.
-fn schema_of(workspace: Workspace) -> Option<Rc<DatabaseSchema>> {
+/// What an advice is about, for use in SQL.
+#[derive(Debug, PartialEq)]
+struct Target {
+    table: String,
+    /// The columns in the condition, comma-separated. A placeholder if none is found.
+    columns: String,
+}
+
+fn target(workspace: Workspace, advice: &Advice, sql: &str) -> Target {
     match &*workspace.schema.peek() {
-        Some(Ok(schema)) => Some(Rc::clone(schema)),
-        _ => None,
+        Some(Ok(schema)) => target_among(&schema.schemas, advice, sql),
+        _ => target_among(&[], advice, sql),
     }
 }
 
-/// Finds the table of an advice. Returns it with the name of its schema. Only a plan with `VERBOSE` names the schema.
-/// For other plans, returns the first table with the name; the tables of `public` come first.
-fn table_of<'s>(schema: Option<&'s DatabaseSchema>, advice: &Advice) -> Option<(&'s str, &'s SchemaTable)> {
-    let schemas = schema.map(|schema| schema.schemas.as_slice()).unwrap_or_default();
-    let mut possible = schemas.iter().filter(|each| advice.schema.as_ref().is_none_or(|schema| *schema == each.name));
-    possible.find_map(|each| {
-        let table = each.tables.iter().find(|table| table.name == advice.table)?;
-        Some((each.name.as_str(), table))
+fn target_among(schemas: &[SchemaObjects], advice: &Advice, sql: &str) -> Target {
+    let found = scanned_table(schemas, advice, sql);
+    let schema = found.map(|(schema, _)| schema.name.as_str()).or(advice.schema.as_deref()).unwrap_or("public");
+    let columns = found.map(|(_, table)| columns_in(table, &advice.condition)).filter(|columns| !columns.is_empty());
+    Target { table: qualified(schema, &advice.table), columns: columns.unwrap_or_else(|| "column_name".to_owned()) }
+}
+
+/// Returns the table that an advice is about, with its schema.
+///
+/// A plan contains the schemas of tables only if it was made with `VERBOSE`. Otherwise, if several schemas have a table
+/// of this name, this is the one that the statement names with its schema, or else that of `public`.
+fn scanned_table<'a>(
+    schemas: &'a [SchemaObjects],
+    advice: &Advice,
+    sql: &str,
+) -> Option<(&'a SchemaObjects, &'a SchemaTable)> {
+    let tables = schemas.iter().filter_map(|schema| {
+        let table = schema.tables.iter().find(|table| table.name == advice.table)?;
+        Some((schema, table))
+    });
+    tables.min_by_key(|(schema, table)| {
+        let is_known = advice.schema.as_ref() == Some(&schema.name);
+        (!is_known, !names(sql, &schema.name, &table.name), schema.name != "public")
     })
 }
 
-/// Returns the name of an advice's table for use in SQL.
-fn qualified_table(schema: Option<&DatabaseSchema>, advice: &Advice) -> String {
-    let found = table_of(schema, advice).map(|(schema, _)| schema);
-    qualified(advice.schema.as_deref().or(found).unwrap_or("public"), &advice.table)
+/// Returns whether a statement names a table with its schema. Quotes and case are ignored.
+fn names(sql: &str, schema: &str, table: &str) -> bool {
+    let sql = sql.replace('"', "").to_lowercase();
+    let name = format!("{schema}.{table}").to_lowercase();
+    let is_in_word = |character: char| character.is_alphanumeric() || character == '_';
+    sql.match_indices(name.as_str()).any(|(start, found)| {
+        let before = sql.get(..start).unwrap_or_default();
+        let after = sql.get(start + found.len()..).unwrap_or_default();
+        !before.ends_with(is_in_word) && !after.starts_with(is_in_word)
+    })
 }
 
-fn analyze(schema: Option<&DatabaseSchema>, advice: &Advice) -> String {
-    format!("analyze {};\n", qualified_table(schema, advice))
-}
-
-/// Returns a statement that creates an index on the columns of an advice's condition. It contains a placeholder if none
-/// is found.
-fn create_index(schema: Option<&DatabaseSchema>, advice: &Advice) -> String {
-    let is_word_end = |character: char| !(character.is_alphanumeric() || character == '_');
-    let words: Vec<&str> = advice.condition.split(is_word_end).collect();
-    let columns = table_of(schema, advice).map(|(_, table)| table.columns.as_slice()).unwrap_or_default();
-    let names = columns.iter().filter(|column| words.contains(&column.name.as_str()));
-    let names: Vec<String> = names.map(|column| identifier(&column.name)).collect();
-    let names = if names.is_empty() { "column_name".to_owned() } else { names.join(", ") };
-    format!("create index on {} ({names});\n", qualified_table(schema, advice))
+/// Returns the table's columns that occur in a condition, comma-separated.
+fn columns_in(table: &SchemaTable, condition: &str) -> String {
+    let words: Vec<&str> =
+        condition.split(|character: char| !(character.is_alphanumeric() || character == '_')).collect();
+    let columns = table.columns.iter().filter(|column| words.contains(&column.name.as_str()));
+    columns.map(|column| identifier(&column.name)).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use api_types::{SchemaColumn, TableKind};
 
     use super::*;
 
-    fn database() -> DatabaseSchema {
-        let schema = |name: &str, tables: &[(&str, &str)]| {
-            let tables = tables.iter().map(|(table, column)| {
-                let columns = json!([{ "name": "id", "type": "int8" }, { "name": column, "type": "text" }]);
-                json!({ "name": table, "kind": "table", "columns": columns })
-            });
-            json!({ "name": name, "tables": tables.collect::<Vec<_>>(), "functions": [], "enums": [] })
+    fn schema(name: &str, columns: &[&str]) -> SchemaObjects {
+        let column = |name: &&str| SchemaColumn { name: (*name).to_owned(), data_type: "text".to_owned() };
+        let table = SchemaTable {
+            name: "items".to_owned(),
+            kind: TableKind::Table,
+            columns: columns.iter().map(column).collect(),
         };
-        let schemas =
-            [schema("public", &[("loans", "reader")]), schema("old", &[("loans", "borrower"), ("fines", "amount")])];
-        serde_json::from_value(json!({ "schemas": schemas })).expect("a schema")
-    }
-
-    fn advice(schema: Option<&str>, table: &str, condition: &str) -> Advice {
-        Advice {
-            title: String::new(),
-            text: String::new(),
-            table: table.to_owned(),
-            schema: schema.map(str::to_owned),
-            condition: condition.to_owned(),
-        }
+        SchemaObjects { name: name.to_owned(), tables: vec![table], functions: Vec::new(), enums: Vec::new() }
     }
 
     #[test]
-    fn index_has_the_columns_of_the_table_in_its_schema() {
-        let database = database();
-        let condition = "((reader = 'a'::text) OR (borrower = 'a'::text))";
-        for (schema, table, expected) in [
-            (Some("old"), "loans", "create index on old.loans (borrower);\n"),
-            (Some("public"), "loans", "create index on loans (reader);\n"),
-            (None, "loans", "create index on loans (reader);\n"),
-            (None, "fines", "create index on old.fines (column_name);\n"),
-            (None, "unknown", "create index on unknown (column_name);\n"),
+    fn advice_is_about_the_table_that_the_statement_names() {
+        let schemas = [schema("public", &["id", "state"]), schema("Shop", &["id", "Owner"])];
+        let advice = |condition: &str, schema: Option<&str>| Advice {
+            title: String::new(),
+            text: String::new(),
+            table: "items".to_owned(),
+            schema: schema.map(str::to_owned),
+            condition: condition.to_owned(),
+        };
+        let of = |schemas: &[SchemaObjects], sql: &str, advice: Advice| {
+            let Target { table, columns } = target_among(schemas, &advice, sql);
+            format!("{table} ({columns})")
+        };
+        let owner = r#"("Owner" = 'x'::text)"#;
+        for (sql, condition, expected) in [
+            ("select * from items where state = 'x'", "(state = 'x'::text)", "items (state)"),
+            (r#"select * from "Shop".items where "Owner" = 'x'"#, owner, r#""Shop".items ("Owner")"#),
+            ("select * from workshop.items where state = 'x'", "(state = 'x'::text)", "items (state)"),
+            ("select * from public.items where 1 = id % 2", "((id % 2) = 1)", "items (id)"),
         ] {
-            let advice = advice(schema, table, condition);
-            assert_eq!(create_index(Some(&database), &advice), expected, "{schema:?}");
+            assert_eq!(of(&schemas, sql, advice(condition, None)), expected, "{sql}");
         }
-        assert_eq!(analyze(Some(&database), &advice(None, "fines", "")), "analyze old.fines;\n");
-        assert_eq!(analyze(None, &advice(Some("old"), "loans", "")), "analyze old.loans;\n");
+        let [_, shop] = &schemas;
+        assert_eq!(of(std::slice::from_ref(shop), "select", advice(owner, None)), r#""Shop".items ("Owner")"#);
+        assert_eq!(of(&schemas, "select", advice(owner, Some("Shop"))), r#""Shop".items ("Owner")"#);
+        assert_eq!(of(&[], "select", advice(owner, None)), "items (column_name)");
     }
 }

@@ -80,7 +80,10 @@ fn Finished(workspace: Workspace, execution: Execution, narrow: bool) -> Element
         },
         Shown::Messages => rsx! { MessagesPanel { notices: execution.notices.clone(), note: execution.note.clone() } },
         Shown::Plan => match execution.plan.clone() {
-            Some(plan) => rsx! { PlanView { workspace, plan, note: execution.note.clone() } },
+            Some(plan) => {
+                let sql = execution.sent.as_ref().map(|sent| sent.sql().to_owned()).unwrap_or_default();
+                rsx! { PlanView { workspace, plan, sql, note: execution.note.clone() } }
+            }
             None => rsx! {},
         },
         Shown::Background => rsx! { BackgroundPanel { workspace, execution: execution.clone() } },

@@ -53,7 +53,7 @@ pub(super) struct RunPlan {
 
 impl RunPlan {
     /// Returns the text that is sent.
-    fn sql(&self) -> &str {
+    pub(super) fn sql(&self) -> &str {
         self.text.get(self.range.clone()).unwrap_or_default()
     }
 }

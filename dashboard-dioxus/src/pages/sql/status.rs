@@ -3,7 +3,10 @@
 use dioxus::prelude::*;
 
 use super::{drafts, offsets, toolbar::TransactionSwitch, workspace::Workspace};
-use crate::ui::{Icon, IconName, Mark, Shape};
+use crate::{
+    frame::shortcuts::keys_to_leave_sql,
+    ui::{Icon, IconName, Mark, Shape},
+};
 
 #[component]
 pub(super) fn StatusLine(workspace: Workspace, plain: bool) -> Element {
@@ -38,7 +41,7 @@ pub(super) fn StatusLine(workspace: Workspace, plain: bool) -> Element {
             span { "{stored}" }
             TransactionSwitch { workspace }
             if !plain {
-                span { class: "push only-wide", kbd { "Ctrl M" } " lets Tab leave the editor" }
+                span { class: "push only-wide", kbd { {keys_to_leave_sql()} } " lets Tab leave the editor" }
             }
         }
     }

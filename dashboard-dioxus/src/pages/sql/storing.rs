@@ -97,14 +97,13 @@ impl Workspace {
         if self.peek_tab(id).is_some_and(|tab| !tab.is_changed) {
             self.set_changed(id);
         }
-        let change = *self.changes.peek() + 1;
-        self.changes.set(change);
+        let change = self.changes.peek().get(id).map_or(1, |last| last + 1);
+        self.changes.write().insert(id.to_owned(), change);
         let id = id.to_owned();
         dioxus::core::spawn_forever(async move {
             TimeoutFuture::new(STORE_DELAY_MS).await;
-            let is_last = *self.changes.peek() == change;
-            let is_active = *self.active.peek() == id;
-            if is_last || !is_active {
+            let is_last = self.changes.peek().get(&id) == Some(&change);
+            if is_last {
                 self.store(&id).await;
             }
         });

@@ -58,8 +58,8 @@ pub(super) struct Workspace {
     pub(super) history: Signal<Loaded<Vec<SqlHistoryEntry>>>,
     /// Texts that entries of the history have replaced in the editor, newest first, by tab id.
     pub(super) replaced: Signal<HashMap<String, Vec<Rc<str>>>>,
-    /// Incremented with each change of a text, so that only the last change is stored.
-    pub(super) changes: Signal<u32>,
+    /// Number of changes of each tab, so that only its last change is stored.
+    pub(super) changes: Signal<HashMap<String, u32>>,
 }
 
 thread_local! {
@@ -95,7 +95,7 @@ impl Workspace {
             saved: signal(None),
             history: signal(None),
             replaced: signal(HashMap::new()),
-            changes: signal(0),
+            changes: signal(HashMap::new()),
         };
         WORKSPACES.with(|all| all.borrow_mut().insert(project.to_owned(), workspace));
         dioxus::core::spawn_forever(workspace.load());
@@ -170,6 +170,7 @@ impl Workspace {
         self.tabs.write().retain(|tab| tab.id != id);
         self.executions.write().remove(id);
         self.replaced.write().remove(id);
+        self.changes.write().remove(id);
         if let Some(monaco) = self.monaco.peek().as_ref() {
             monaco.close(id);
         }

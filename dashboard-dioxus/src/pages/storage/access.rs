@@ -77,7 +77,7 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                 }
                 AccessChoice {
                     label: "Publishable key",
-                    help: "Everyone who has your app has this key.",
+                    help: "Requests with only the key, for example of visitors who are not signed in.",
                     value: publishable(),
                     on_choose: move |access| publishable.set(access),
                 }
@@ -89,7 +89,8 @@ pub(super) fn Access(project: ReadSignal<String>, bucket: Bucket) -> Element {
                 }
                 AccessChoice {
                     label: "Signed-in users",
-                    help: "Requests with the access token of a signed-in user.",
+                    help: "Requests with the access token of a user of your app, in addition to a key. They have \
+                           only the access that you choose here.",
                     value: signed_in(),
                     on_choose: move |access| signed_in.set(access),
                 }

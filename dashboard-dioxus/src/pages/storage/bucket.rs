@@ -5,6 +5,7 @@ use dioxus::prelude::*;
 
 use super::{
     access::Access,
+    new_folder::NewFolder,
     object_sheet::ObjectSheet,
     objects::Objects,
     paths, upload,
@@ -36,6 +37,7 @@ pub fn Bucket(id: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
     });
     let count = data.value().map(|data| text::number(data.object_count)).unwrap_or_default();
     let to = Destination { project: id(), bucket: bucket(), folder: folder_of(&prefix).to_owned() };
+    let mut is_adding_folder = use_signal(|| false);
     let has_sheet = tab == "objects" && open_object.is_some() && !is_missing;
     let content = match (tab.as_str(), data.state()) {
         (_, RemoteState::Failed(failure)) if failure.is_not_found() => rsx! {
@@ -68,7 +70,15 @@ pub fn Bucket(id: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
                         p { {facts.unwrap_or_else(|| "\u{a0}".to_owned())} }
                     }
                     if tab == "objects" && !is_missing {
-                        div { class: "acts", UploadButtons { to: to.clone() } }
+                        div { class: "acts",
+                            button {
+                                class: "btn only-wide",
+                                r#type: "button",
+                                onclick: move |_| is_adding_folder.set(true),
+                                "New folder"
+                            }
+                            UploadButtons { to: to.clone() }
+                        }
                     }
                 }
                 if !is_missing {
@@ -80,6 +90,9 @@ pub fn Bucket(id: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
                 for path in [path] {
                     ObjectSheet { key: "{path}", project: id, bucket, path }
                 }
+            }
+            if is_adding_folder() {
+                NewFolder { within: to.clone(), on_close: move |()| is_adding_folder.set(false) }
             }
             if tab == "objects" && !is_missing {
                 DropTarget {

@@ -301,6 +301,7 @@ fn Deletion(started: Started) -> Element {
                 button {
                     class: "btn btn-ghost btn-s",
                     r#type: "button",
+                    "data-act": "true",
                     "aria-label": "Cancel deletion of {started.what}",
                     onclick: {
                         let id = id.clone();

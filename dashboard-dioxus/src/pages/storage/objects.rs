@@ -102,7 +102,11 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
         RemoteState::Ready(page) if page.items.is_empty() && page.prefixes.is_empty() => rsx! {
             Empty {
                 title: "No objects",
-                text: "Drop files here, or choose them. A folder exists as long as an object is in it.",
+                text: if folder.is_empty() {
+                    "Drop files here, or choose them. A folder exists as long as an object is in it.".to_owned()
+                } else {
+                    format!("Drop files here, or choose them. The folder {folder} exists once a file is in it.")
+                },
                 button {
                     class: "btn btn-primary",
                     r#type: "button",
@@ -295,7 +299,8 @@ fn ObjectList(list: List, page: ObjectPage) -> Element {
     }
 }
 
-fn folder_address(project: &str, bucket: &str, folder: &str) -> String {
+/// Returns the address of a folder in the dashboard.
+pub(super) fn folder_address(project: &str, bucket: &str, folder: &str) -> String {
     address::with_parameters(&format!("/projects/{project}/storage/{bucket}"), &[("prefix", Some(folder))])
 }
 

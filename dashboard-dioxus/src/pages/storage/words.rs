@@ -15,8 +15,10 @@ pub(super) fn access_in_words(access: BucketAccess) -> &'static str {
 }
 
 /// Returns who can reach the objects of a bucket without the secret key, as a sentence without its capital letter and
-/// full stop.
+/// full stop. A request with a user's access token has only the access of signed-in users, so each sentence says what
+/// both visitors and signed-in users may do.
 pub(super) fn exposure_in_words(exposure: BucketExposure) -> String {
+    const VISITORS: &str = "visitors with the publishable key";
     let act = |access| match access {
         BucketAccess::None => None,
         BucketAccess::Download => Some("download"),
@@ -25,13 +27,12 @@ pub(super) fn exposure_in_words(exposure: BucketExposure) -> String {
     };
     match (act(exposure.publishable), act(exposure.signed_in)) {
         (None, None) => "only the secret key can reach the objects".to_owned(),
-        (Some(everybody), None) => format!("everyone with the publishable key may {everybody}"),
-        (None, Some(users)) => format!("signed-in users may {users}"),
-        (Some(everybody), Some(users)) if everybody == users => {
-            format!("everyone with the publishable key may {everybody}")
-        }
-        (Some(everybody), Some(users)) => {
-            format!("everyone with the publishable key may {everybody}, signed-in users may {users}")
+        (Some(visitors), None) => format!("{VISITORS} may {visitors}, signed-in users may not"),
+        (None, Some(users)) => format!("signed-in users may {users}, {VISITORS} may not"),
+        (Some(visitors), Some(users)) if visitors == users => format!("{VISITORS} and signed-in users may {users}"),
+        (Some(visitors), Some(users)) => {
+            let only = if exposure.publishable == BucketAccess::Both { "only " } else { "" };
+            format!("{VISITORS} may {visitors}, signed-in users may {only}{users}")
         }
     }
 }
@@ -87,12 +88,20 @@ mod tests {
 
     #[test]
     fn exposure_is_one_sentence() {
-        let of = |publishable, signed_in| exposure_in_words(BucketExposure { publishable, signed_in });
-        assert_eq!(of(BucketAccess::None, BucketAccess::None), "only the secret key can reach the objects");
-        assert_eq!(
-            of(BucketAccess::Download, BucketAccess::Both),
-            "everyone with the publishable key may download, signed-in users may download and upload"
-        );
-        assert_eq!(of(BucketAccess::None, BucketAccess::Upload), "signed-in users may upload");
+        use BucketAccess::{Both, Download, None as Closed, Upload};
+        for (publishable, signed_in, expected) in [
+            (Closed, Closed, "only the secret key can reach the objects"),
+            (Download, Closed, "visitors with the publishable key may download, signed-in users may not"),
+            (Closed, Upload, "signed-in users may upload, visitors with the publishable key may not"),
+            (Download, Download, "visitors with the publishable key and signed-in users may download"),
+            (Download, Both, "visitors with the publishable key may download, signed-in users may download and upload"),
+            (
+                Both,
+                Download,
+                "visitors with the publishable key may download and upload, signed-in users may only download",
+            ),
+        ] {
+            assert_eq!(exposure_in_words(BucketExposure { publishable, signed_in }), expected);
+        }
     }
 }

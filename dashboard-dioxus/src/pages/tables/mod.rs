@@ -1,12 +1,14 @@
 //! `/projects/<id>/tables`: the tables of a project, their rows, structure and access.
 //!
 //! [`list`] is the list beside the page. The tabs of an open table are [`rows`], [`structure`] and [`access`].
-//! [`view_as`] shows the rows as another caller. [`api_reference`] is the dialog with the requests for a table, and
-//! [`new_table`] is the form for a new table. [`counted`] contains the exact numbers of rows, which replace estimates,
-//! and [`focus`] moves the focus to the grid. The address contains the state of the page: [`rows::query`] reads the
-//! filters, the order and the page of rows from it, and the parameter `new` names the open form.
+//! [`view_as`] shows the rows as another caller. [`api_reference`] is the dialog with the requests for a table,
+//! [`new_table`] is the form for a new table, and [`add_column`] for another column. [`counted`] contains the exact
+//! numbers of rows, which replace estimates, and [`focus`] moves the focus to the grid. The address contains the state
+//! of the page: [`rows::query`] reads the filters, the order and the page of rows from it, and the parameter `new`
+//! names the open form.
 
 mod access;
+mod add_column;
 mod api_reference;
 mod counted;
 mod focus;
@@ -92,7 +94,8 @@ fn NoTable(project: ReadSignal<String>, on_new: EventHandler<()>) -> Element {
             RemoteState::Ready(page) if page.items.is_empty() => rsx! {
                 Empty {
                     title: "No tables yet",
-                    text: "Create one in a form or with SQL. Servers with the secret key can use it at once.",
+                    text: "Create one in a form, which can read the columns from a CSV file, or with SQL. Servers with \
+                           the secret key can use it at once.",
                     help: "tables",
                     button {
                         class: "btn btn-primary", r#type: "button", "data-create": "true",

@@ -1,5 +1,5 @@
 //! The tab "Structure": columns, indexes, constraints, foreign keys, triggers, policies, and the definition as SQL.
-//! Buttons write SQL for changes, which the owner runs.
+//! A dialog adds a column. Other buttons write SQL for changes, which the owner runs.
 
 use api_types::{
     ColumnDetail, ConstraintKind, IdentityKind, PolicyCommand, ReferenceAction, TableKind, TablePolicy, TableReference,
@@ -8,18 +8,20 @@ use dioxus::prelude::*;
 
 use super::{
     access::{PolicyDialog, PolicyMenu, roles_in_words},
+    add_column::AddColumn,
     sql_link::SqlButton,
     table_page::{Shared, table_address},
 };
 use crate::{
     text,
-    ui::{CopyButton, Link},
+    ui::{CopyButton, Icon, IconName, Link},
     value::{quoted, short_type},
 };
 
 #[component]
 pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element {
     let id = project.read().clone();
+    let mut is_adding = use_signal(|| false);
     let table = quoted(&detail.name);
     let is_table = detail.kind == TableKind::Table;
     let first = detail.columns.first().map(|column| quoted(&column.name)).unwrap_or_default();
@@ -32,17 +34,17 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
     rsx! {
         div { class: "structure",
             div { class: "toolbar structure-toolbar",
-                span {
-                    class: "label muted",
-                    "These buttons write SQL into a new query. Nothing changes until you run it."
-                }
-                span { class: "push" }
                 if is_table {
-                    SqlButton {
-                        project: id.clone(),
-                        sql: "alter table {table}\n  add column new_column text;\n",
+                    button { class: "btn btn-s", r#type: "button", onclick: move |_| is_adding.set(true),
+                        Icon { name: IconName::Plus }
                         "Add column"
                     }
+                }
+                span {
+                    class: "label muted push",
+                    "These buttons write SQL into a new query. Nothing changes until you run it."
+                }
+                if is_table {
                     SqlButton { project: id.clone(), sql: "create index on {table} ({first});\n", "Create index" }
                 }
                 SqlButton { project: id.clone(), sql: "alter {kind} {table} rename to new_name;\n", "Rename" }
@@ -50,6 +52,11 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
                     project: id.clone(),
                     sql: "drop {kind} {table};\n",
                     if is_table { "Drop table" } else { "Drop {kind}" }
+                }
+            }
+            if is_adding() {
+                AddColumn {
+                    project: id.clone(), detail: detail.clone(), on_close: move |()| is_adding.set(false),
                 }
             }
             if let Some(comment) = &detail.comment {

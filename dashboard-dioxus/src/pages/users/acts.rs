@@ -69,6 +69,8 @@ pub(super) fn DisableButton(project: String, user: ProjectUser, open: Signal<Ope
         button {
             class: "btn btn-s",
             r#type: "button",
+            // Enabling needs no confirmation.
+            "data-act": is_disabled.then_some("true"),
             onclick: move |_| {
                 if is_disabled {
                     enable(project.clone(), user.clone());

@@ -15,7 +15,8 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
     let settings = use_remote::<AuthSettings>(use_signal(|| format!("/projects/{project}/auth")).into());
     let settings = settings.value();
     let min_length = settings.as_ref().map(|settings| settings.password_min_length);
-    let has_mail = settings.is_none_or(|settings| settings.mail_configured);
+    let has_mail = settings.as_ref().is_none_or(|settings| settings.mail_configured);
+    let has_site = settings.as_ref().is_none_or(|settings| settings.site_url.is_some());
     // The password has no draft, because it is secret.
     let form = draft::use_form(|| format!("new-user.{project}"));
     let email = form.use_field("email", String::new());
@@ -101,7 +102,10 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
                         if let Some(min_length) = min_length {
                             "At least {min_length} characters. "
                         }
-                        if has_mail {
+                        if has_mail && !has_site {
+                            "Without a password, the user can't sign in: no links are mailed until you enter the \
+                                address of the app under Settings."
+                        } else if has_mail {
                             "Leave the password empty to let the user set one through a mailed link: create the user, \
                                 then choose “Send reset link”."
                         } else {

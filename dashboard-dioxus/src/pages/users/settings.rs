@@ -92,6 +92,7 @@ async fn save(path: &str, typed: &Typed, saved: &AuthSettings) -> Result<AuthSet
 #[component]
 fn Switches(typed: Signal<Typed>, has_mail: bool) -> Element {
     let mut typed = typed;
+    let has_site = !typed.read().site_url.trim().is_empty();
     rsx! {
         Switch {
             name: "End-user login",
@@ -108,17 +109,17 @@ fn Switches(typed: Signal<Typed>, has_mail: bool) -> Element {
         }
         Switch {
             name: "Require a verified address",
-            help: if has_mail { "Users can sign in once they have opened the mailed link." } else {
-                "The server sends no mail: ATLASHUB_SMTP_URL and ATLASHUB_SMTP_FROM are not set."
-            },
+            help: mail_help(has_mail, has_site, "Users can sign in once they have opened the mailed link."),
             checked: typed.read().require_verified_email,
             on_change: move |checked| typed.write().require_verified_email = checked,
         }
         Switch {
             name: "Sign-in with a mailed link",
-            help: if has_mail { "Users can sign in with a link that works once, instead of a password." } else {
-                "The server sends no mail: ATLASHUB_SMTP_URL and ATLASHUB_SMTP_FROM are not set."
-            },
+            help: mail_help(
+                has_mail,
+                has_site,
+                "Users can sign in with a link that works once, instead of a password.",
+            ),
             checked: typed.read().allow_magic_link,
             on_change: move |checked| typed.write().allow_magic_link = checked,
         }
@@ -129,6 +130,15 @@ fn Switches(typed: Signal<Typed>, has_mail: bool) -> Element {
             checked: typed.read().check_session,
             on_change: move |checked| typed.write().check_session = checked,
         }
+    }
+}
+
+/// Returns the help for a setting that needs mailed links: `help`, or why no links are mailed.
+fn mail_help(has_mail: bool, has_site: bool, help: &'static str) -> &'static str {
+    match (has_mail, has_site) {
+        (false, _) => "The server sends no mail: ATLASHUB_SMTP_URL and ATLASHUB_SMTP_FROM are not set.",
+        (true, false) => "No links are mailed until you enter the address of the app below.",
+        (true, true) => help,
     }
 }
 

@@ -12,10 +12,10 @@ use crate::{
     address,
     remote::{RemoteState, use_remote},
     text,
-    ui::{CopyButton, Empty, ErrorBox, Mark, Shape, Sheet},
+    ui::{CopyButton, Empty, ErrorBox, Link, Mark, Shape, Sheet},
 };
 
-/// Maximum number of login events in the sheet. The audit log contains all of them.
+/// Maximum number of login events in the sheet. The audit log contains all that are kept.
 const SHOWN_EVENTS: usize = 20;
 
 #[component]
@@ -114,7 +114,7 @@ fn Facts(project: String, user: ProjectUser, second_factor_at: Option<DateTime<U
                 h3 { "Data" }
                 div { class: "code",
                     CopyButton { name: "Copy data", text: data.clone() }
-                    pre { "{data}" }
+                    pre { tabindex: "0", "{data}" }
                 }
             }
         }
@@ -164,6 +164,10 @@ fn Events(project: String, user: String) -> Element {
             ("limit", Some(&SHOWN_EVENTS.to_string())),
         ],
     );
+    let in_audit_log = address::with_parameters(
+        "/audit",
+        &[("project", Some(&project)), ("target", Some(&user)), ("action", Some("auth.*"))],
+    );
     let mut events = use_remote::<ApiPage<AuditEntry>>(use_signal(|| path).into());
     let now = text::now();
     let content = match events.state() {
@@ -187,6 +191,12 @@ fn Events(project: String, user: String) -> Element {
                         }
                         span { class: "muted", title: text::exact(event.at), "{text::age(event.at, now)}" }
                     }
+                }
+            }
+            if page.next_cursor.is_some() {
+                p { class: "label muted",
+                    "These are the newest {SHOWN_EVENTS}. "
+                    Link { to: in_audit_log, class: "link", "Show all in the audit log" }
                 }
             }
         },

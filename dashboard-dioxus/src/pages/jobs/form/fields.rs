@@ -1,11 +1,11 @@
 //! Fields that are the same for every kind of job.
 
-use api_types::{JobType, ListedProject, Page as ApiPage};
+use api_types::JobType;
 use dioxus::prelude::*;
 
 use super::Form;
 use crate::{
-    remote::use_remote,
+    remote::use_projects,
     ui::{CodeText, Mark, RequiredMark, Shape, focus_mounted},
 };
 
@@ -82,10 +82,9 @@ pub(super) fn element_id(field: &str) -> String {
 
 #[component]
 pub(super) fn ProjectField(form: Form, is_new: bool) -> Element {
-    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let projects = projects.value().map(|page| page.items).unwrap_or_default();
+    let projects = use_projects().items;
     let chosen = form.draft.read().project.clone();
-    let is_unknown = !chosen.is_empty() && !projects.iter().any(|listed| listed.project.id == chosen);
+    let is_unknown = !chosen.is_empty() && !projects.iter().any(|project| project.id == chosen);
     let help = match (is_new, chosen.is_empty()) {
         (false, _) => "A job can't be moved to another project.",
         (true, true) => "Only the platform's Jobs page lists this job.",
@@ -104,12 +103,12 @@ pub(super) fn ProjectField(form: Form, is_new: bool) -> Element {
                 if is_unknown {
                     option { value: "{chosen}", selected: true, "{chosen}" }
                 }
-                for listed in projects {
+                for project in projects {
                     option {
-                        key: "{listed.project.id}",
-                        value: "{listed.project.id}",
-                        selected: listed.project.id == chosen,
-                        "{listed.project.name}"
+                        key: "{project.id}",
+                        value: "{project.id}",
+                        selected: project.id == chosen,
+                        "{project.name}"
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! The fields of a job that runs a plugin: the plugin, its job, and the job's parameters.
 
-use api_types::{ListedProject, Page as ApiPage, Plugin, PluginState};
+use api_types::{Plugin, PluginState};
 use dioxus::prelude::*;
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     parameters::{Kind, Node, Parameter},
 };
 use crate::{
-    remote::use_remote,
+    remote::use_projects,
     ui::{CodeText, Link, RequiredMark},
 };
 
@@ -253,11 +253,10 @@ fn TargetField(
     onleave: EventHandler<FocusEvent>,
     onchoose: EventHandler<String>,
 ) -> Element {
-    let projects = use_remote::<ApiPage<ListedProject>>(use_signal(|| "/projects?limit=200".to_owned()).into());
-    let projects = projects.value().map(|page| page.items).unwrap_or_default();
+    let projects = use_projects().items;
     let mut choices =
         vec![("all".to_owned(), "All databases".to_owned()), ("platform".to_owned(), "Platform".to_owned())];
-    choices.extend(projects.into_iter().map(|listed| (format!("project:{}", listed.project.id), listed.project.name)));
+    choices.extend(projects.into_iter().map(|project| (format!("project:{}", project.id), project.name)));
     if !value.is_empty() && !choices.iter().any(|(target, _)| *target == value) {
         choices.push((value.clone(), value.clone()));
     }

@@ -31,7 +31,8 @@ use exposure::ExposureForm;
 use policies::PolicyDialogs;
 pub(super) use policies::{PolicyDialog, PolicyMenu};
 pub(super) use policy_roles::roles_in_words;
-use run_sql::{RunSql, Statements};
+use run_sql::RunSql;
+pub(super) use run_sql::{SqlBlock, Statements, use_run};
 use steps::Steps;
 use templates::Template;
 

@@ -11,11 +11,11 @@ use crate::{
 
 /// Statements that a dialog shows and runs in one transaction.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Statements {
-    pub(super) project: String,
-    pub(super) sql: String,
+pub(in crate::pages::tables) struct Statements {
+    pub(in crate::pages::tables) project: String,
+    pub(in crate::pages::tables) sql: String,
     /// The table, and its policy that the statements change or delete, as it was when the dialog was opened.
-    pub(super) changed_policy: Option<(String, TablePolicy)>,
+    pub(in crate::pages::tables) changed_policy: Option<(String, TablePolicy)>,
 }
 
 impl Statements {
@@ -43,27 +43,27 @@ impl Statements {
 /// The state of a dialog that runs statements. While they run, the dialog must stay open: closing it would end the
 /// request's task, although Postgres may still run the statements.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) struct Run {
+pub(in crate::pages::tables) struct Run {
     is_busy: Signal<bool>,
     failure: Signal<Option<String>>,
 }
 
-pub(super) fn use_run() -> Run {
+pub(in crate::pages::tables) fn use_run() -> Run {
     Run { is_busy: use_signal(|| false), failure: use_signal(|| None) }
 }
 
 impl Run {
-    pub(super) fn is_busy(self) -> bool {
+    pub(in crate::pages::tables) fn is_busy(self) -> bool {
         *self.is_busy.read()
     }
 
     /// Returns the message of the last run, if it failed.
-    pub(super) fn failure(self) -> Option<String> {
+    pub(in crate::pages::tables) fn failure(self) -> Option<String> {
         self.failure.read().clone()
     }
 
     /// Runs the statements. Calls `on_done` if they succeed.
-    pub(super) fn start(self, statements: Statements, on_done: impl FnOnce() + 'static) {
+    pub(in crate::pages::tables) fn start(self, statements: Statements, on_done: impl FnOnce() + 'static) {
         let Self { mut is_busy, mut failure } = self;
         spawn(async move {
             is_busy.set(true);
@@ -147,7 +147,7 @@ pub(super) fn RunSql(
 
 /// The statements that a dialog runs.
 #[component]
-pub(super) fn SqlBlock(sql: String) -> Element {
+pub(in crate::pages::tables) fn SqlBlock(sql: String) -> Element {
     rsx! {
         div { class: "code", role: "region", "aria-label": "SQL",
             div { class: "code-head", span { class: "grow", "SQL" } }

@@ -1,42 +1,28 @@
 //! The sheet "New table": a form for the columns, and the SQL that the form writes.
 //!
-//! [`column_editor`] is the line of fields of one column. [`sql`] writes the statements.
+//! [`column_editor`] is the line of fields of one column, and [`suggestions`] are the types and tables that its fields
+//! offer. [`from_csv`] fills in the columns of a file, whose types [`csv`] finds. [`sql`] writes the statements.
 
 mod column_editor;
+mod csv;
+mod from_csv;
 mod sql;
+mod suggestions;
 
-use api_types::{DatabaseSchema, Page, TableSummary};
 use dioxus::prelude::*;
 
 use super::{focus::focus_grid, table_page::table_address};
 use crate::{
     address, dom, draft,
-    remote::{self, Method, use_remote},
+    pages::imports,
+    remote::{self, Method},
     ui::{CodeText, CopyButton, Field, Icon, IconName, Mark, Shape, Sheet, messages},
-    value::{identifier, short_type},
 };
 use column_editor::ColumnEditor;
-pub(super) use sql::name_problem;
-use sql::{ColumnField, NewColumn, is_complete, refused_field, write_sql};
-
-/// The suggested types. The owner can type any other type.
-const TYPES: [&str; 15] = [
-    "bigint",
-    "integer",
-    "numeric",
-    "double precision",
-    "text",
-    "varchar(255)",
-    "boolean",
-    "uuid",
-    "date",
-    "timestamptz",
-    "time",
-    "jsonb",
-    "bytea",
-    "text[]",
-    "inet",
-];
+use from_csv::FromCsv;
+use sql::{ColumnField, is_complete, refused_field, write_sql};
+pub(super) use sql::{NewColumn, name_problem, write_added_column};
+pub(super) use suggestions::{Suggestions, use_names};
 
 /// Id of the message that says why the table was not created.
 const FAILURE_ID: &str = "new-table-failure";
@@ -55,6 +41,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
     let name = form.use_field("name", String::new());
     let mut columns = form.use_field("columns", first_columns());
     let mut row_level_security = form.use_field("security", true);
+    let csv_file = form.use_field("csv-file", None::<String>);
     let mut busy = use_signal(|| false);
     let mut failure = use_signal(|| None::<Refusal>);
     use_effect(move || {
@@ -64,17 +51,9 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
             failure.set(None);
         }
     });
-    let id = project.clone();
-    let tables = use_remote::<Page<TableSummary>>(
-        use_signal(move || format!("/projects/{id}/tables?fields=summary&limit=1000")).into(),
-    );
-    let names: Vec<String> =
-        tables.value().map(|page| page.items.into_iter().map(|table| table.name).collect()).unwrap_or_default();
-    let id = project.clone();
-    let schema = use_remote::<DatabaseSchema>(use_signal(move || format!("/projects/{id}/schema")).into());
-    let enums: Vec<String> = schema.value().map(|schema| enum_types(&schema)).unwrap_or_default();
+    let names = use_names(&project);
     let sql = write_sql(&name.read(), &columns.read(), row_level_security());
-    let is_taken = names.contains(&name.read().trim().to_owned());
+    let is_taken = names.tables.contains(&name.read().trim().to_owned());
     let name_error = match name_problem(&name.read()) {
         None if is_taken => Some("A table already has this name.".to_owned()),
         problem => problem.map(str::to_owned),
@@ -93,9 +72,17 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                     Ok(()) => {
                         form.forget();
                         remote::forget(&format!("/projects/{project}"));
-                        messages::show("Table created");
-                        address::go(&table_address(&project, &table));
-                        focus_grid(&table, true);
+                        match &*csv_file.peek() {
+                            Some(file) => {
+                                messages::show(format!("Table created. Choose {file} again to import its rows."));
+                                address::go(&imports::new_address(&project, Some(&table)));
+                            }
+                            None => {
+                                messages::show("Table created");
+                                address::go(&table_address(&project, &table));
+                                focus_grid(&table, true);
+                            }
+                        }
                     }
                     Err((message, line)) => {
                         remote::forget(&format!("/projects/{project}/tables"));
@@ -156,24 +143,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
             }
             section { class: "stack stack-2", "aria-label": "Columns",
                 h3 { "Columns" }
-                datalist { id: "types",
-                    for data_type in TYPES {
-                        // The label is the short name, as in the grid.
-                        option {
-                            key: "{data_type}",
-                            value: "{data_type}",
-                            label: Some(short_type(data_type)).filter(|short| short != data_type),
-                        }
-                    }
-                    for name in enums {
-                        option { key: "enum {name}", value: "{name}", label: "enum" }
-                    }
-                }
-                datalist { id: "tables",
-                    for name in names {
-                        option { key: "{name}", value: "{name}" }
-                    }
-                }
+                Suggestions { names, types_id: "types", tables_id: "tables" }
                 div { class: "column-editor column-heads only-wide", "aria-hidden": "true",
                     for head in ["Name", "Type", "Default", "References", "Key", "NULL", "Unique", ""] {
                         span { key: "{head}", class: "label muted", "{head}" }
@@ -187,7 +157,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                         refused: failure.read().as_ref().and_then(|failure| refused_in(failure, position)),
                     }
                 }
-                div { class: "row",
+                div { class: "row wrap",
                     button {
                         class: "btn btn-s",
                         id: "add-column",
@@ -205,6 +175,7 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
                         Icon { name: IconName::Plus }
                         "Add column"
                     }
+                    FromCsv { name, columns, file: csv_file }
                 }
             }
             label { class: "check",
@@ -231,12 +202,6 @@ pub(super) fn NewTable(project: String, on_close: EventHandler<()>) -> Element {
             }
         }
     }
-}
-
-/// Returns the enum types of the schema `public`, with their names for use in SQL.
-fn enum_types(schema: &DatabaseSchema) -> Vec<String> {
-    let own = schema.schemas.iter().filter(|schema| schema.name == "public");
-    own.flat_map(|schema| &schema.enums).map(|of| identifier(&of.name)).collect()
 }
 
 /// Returns the initial columns of the form.

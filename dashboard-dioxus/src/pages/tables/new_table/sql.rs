@@ -7,18 +7,18 @@ use crate::value::quoted;
 /// Maximum length of a name in bytes. Postgres truncates longer names.
 const MAX_NAME_BYTES: usize = 63;
 
-/// A column of the new table.
+/// A column of a new table, or a new column.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(super) struct NewColumn {
-    pub(super) name: String,
-    pub(super) data_type: String,
-    pub(super) nullable: bool,
-    pub(super) default: String,
-    pub(super) primary_key: bool,
+pub(in crate::pages::tables) struct NewColumn {
+    pub(in crate::pages::tables) name: String,
+    pub(in crate::pages::tables) data_type: String,
+    pub(in crate::pages::tables) nullable: bool,
+    pub(in crate::pages::tables) default: String,
+    pub(in crate::pages::tables) primary_key: bool,
     #[serde(default)]
-    pub(super) unique: bool,
+    pub(in crate::pages::tables) unique: bool,
     /// The column that the foreign key refers to, as `table(column)`, or only the table. Empty without a foreign key.
-    pub(super) references: String,
+    pub(in crate::pages::tables) references: String,
 }
 
 /// Returns why a name is invalid, or `None` if it is valid or empty.
@@ -96,6 +96,11 @@ pub(super) fn write_sql(name: &str, columns: &[NewColumn], row_level_security: b
         sql.push_str(&format!("\nalter table {table} enable row level security;"));
     }
     sql
+}
+
+/// Returns the statement that adds a column to a table.
+pub(in crate::pages::tables) fn write_added_column(table: &str, column: &NewColumn) -> String {
+    format!("alter table {}\n  add column {};", quoted(table), write_column(column, false))
 }
 
 fn write_column(column: &NewColumn, is_only_key: bool) -> String {
@@ -218,6 +223,21 @@ mod tests {
              \"author_id\" bigint not null unique references \"authors\",\n  \"a\"\"b\" text default 'x'\n);\n\
              alter table \"books\" enable row level security;"
         );
+    }
+
+    #[test]
+    fn added_column_follows_the_form() {
+        let column = NewColumn { name: " price ".to_owned(), data_type: "numeric".to_owned(), ..NewColumn::default() };
+        let with_default = NewColumn { default: "0".to_owned(), unique: true, ..column.clone() };
+        let nullable = NewColumn { nullable: true, references: "prices".to_owned(), ..column.clone() };
+        for (column, expected) in [
+            (column, r#""price" numeric not null"#),
+            (with_default, r#""price" numeric default 0 not null unique"#),
+            (nullable, r#""price" numeric references "prices""#),
+        ] {
+            let sql = write_added_column("a\"b", &column);
+            assert_eq!(sql, format!("alter table \"a\"\"b\"\n  add column {expected};"));
+        }
     }
 
     #[test]

@@ -153,6 +153,8 @@ fn ColumnChoice(view: View) -> Element {
                             class: "box",
                             r#type: "checkbox",
                             checked: shown.is_empty() || shown.contains(&name),
+                            // One column stays.
+                            disabled: shown == [name.as_str()],
                             onchange: {
                                 let (name, all) = (name.clone(), all.clone());
                                 move |event: FormEvent| {
