@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Creates the random secrets for compose.yaml in ./secrets. Existing files are kept, so the script can be run again.
-# Without bash on this machine:
+# If bash is not installed on this machine, run the script in a container:
 #   docker run --rm -v "${PWD}:/compose" -w /compose debian:trixie-slim bash create-secrets.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -33,5 +33,5 @@ GARAGE_DEFAULT_ACCESS_KEY=$(cat secrets/s3-access-key-id)
 GARAGE_DEFAULT_SECRET_KEY=$(cat secrets/s3-secret-access-key)"
 
 echo
-echo "Keep a copy of secrets/master-key in another place: without it, the encrypted parts of a backup are lost."
+echo "Keep a copy of secrets/master-key in another place: without it, the encrypted values in a backup are lost."
 echo "For the tunnel, write its token to secrets/tunnel-token."
