@@ -26,10 +26,9 @@ pub(super) fn columns_for(lines: &str) -> Result<Vec<NewColumn>, String> {
             column_for(name.trim(), position, &values)
         })
         .collect();
-    if !columns.iter().any(|column| column.name.eq_ignore_ascii_case("id")) {
-        if let Some(key) = first_columns().into_iter().next() {
-            columns.insert(0, key);
-        }
+    let has_id = columns.iter().any(|column| column.name.eq_ignore_ascii_case("id"));
+    if let Some(key) = first_columns().into_iter().next().filter(|_| !has_id) {
+        columns.insert(0, key);
     }
     Ok(columns)
 }
@@ -48,9 +47,12 @@ fn column_for(name: &str, position: usize, values: &[&str]) -> NewColumn {
     }
 }
 
+/// A data type and the check whether a text is a value of it.
+type TypeCheck = (&'static str, fn(&str) -> bool);
+
 /// Returns the most specific type that all values have.
 fn data_type_of(values: &[&str]) -> &'static str {
-    let types: [(&str, fn(&str) -> bool); 6] = [
+    let types: [TypeCheck; 6] = [
         ("bigint", |value| is_number(value) && value.parse::<i64>().is_ok()),
         ("numeric", is_number),
         ("boolean", |value| value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false")),
