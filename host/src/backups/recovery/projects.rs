@@ -10,6 +10,7 @@ use crate::{
     config::AgeIdentity,
     db::{
         DatabaseName, audit,
+        dump::TableRows,
         restore::{Archive, FailedObjects, LoadTarget},
     },
     projects::{self, ProjectsState, RecordSwap, Replacements, Swap},
@@ -62,7 +63,13 @@ pub async fn restore_project(
         restores.replacements.create(project, &name).await?;
         let sql = restores.replacements.new_project_sql(project);
         let target = restores.replacements.load_target(project, &name, &sql);
-        let target = LoadTarget { failed_objects, ..target };
+        let expected: Vec<TableRows> = backup
+            .manifest
+            .tables
+            .iter()
+            .map(|table| TableRows { schema: table.schema.clone(), table: table.table.clone(), rows: table.rows })
+            .collect();
+        let target = LoadTarget { failed_objects, expected: &expected, ..target };
         let mut dump = Dump::open(&backups.store, backup).await?;
         let loaded = {
             let mut bytes = dump.read(identity).await?;

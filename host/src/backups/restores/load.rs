@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     config::AgeIdentity,
+    db::dump::TableRows,
     db::restore::{Archive, FailedObjects, LoadTarget, Loaded, RestoreError},
     error::count,
     jobs::{RunOutput, Runs},
@@ -95,7 +96,14 @@ impl<'a> Loading<'a> {
         let sql = restores.replacements.new_project_sql(&row.project_id);
         let name = self.database.name.as_deref().unwrap_or_default();
         let target = restores.replacements.load_target(&row.project_id, name, &sql);
-        let target = LoadTarget { failed_objects, ..target };
+        let planned = row.plan.tables.iter();
+        let expected: Vec<TableRows> = planned
+            .filter_map(|table| {
+                let rows = table.rows?.unsigned_abs();
+                Some(TableRows { schema: table.schema.clone(), table: table.table.clone(), rows })
+            })
+            .collect();
+        let target = LoadTarget { failed_objects, expected: &expected, ..target };
         let loaded = restores.restorer.load(&target, Archive { bytes: &mut content, dump_version: None }).await;
         drop(content);
         drop(bytes);

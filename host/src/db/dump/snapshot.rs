@@ -1,5 +1,7 @@
 //! The snapshot that a dump reads, and the numbers of rows in it.
 
+use std::collections::{HashMap, HashSet};
+
 use tokio_postgres::error::SqlState;
 
 use super::{
@@ -32,6 +34,11 @@ const TABLES: &str = "SELECT n.nspname::text, c.relname::text, pg_catalog.format
                        WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
                          AND d.deptype = 'e')
      ORDER BY 1, 2";
+
+/// Selects the tables from which no row was deleted, and the number of rows that were inserted into each.
+const INSERTED: &str = "SELECT n.nspname::text, c.relname::text, pg_catalog.pg_stat_get_tuples_inserted(c.oid)
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'r' AND pg_catalog.pg_stat_get_tuples_deleted(c.oid) = 0";
 
 /// The number of rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +140,35 @@ pub(in crate::db) async fn count_rows(
     }
     client.mark_idle();
     Ok(counted)
+}
+
+/// Returns the number of rows of each table of a database that was loaded just now. Reads it from the statistics of
+/// Postgres if they agree with `expected`. Counts the rows of the other tables, because statistics may be missing.
+pub(in crate::db) async fn count_loaded_rows(
+    client: &mut ExclusiveClient,
+    mut tables: Vec<Table>,
+    expected: &[TableRows],
+) -> Result<Vec<TableRows>, tokio_postgres::Error> {
+    client.mark_busy();
+    let rows = client.query(INSERTED, &[]).await?;
+    client.mark_idle();
+    let inserted: HashSet<(&str, &str, i64)> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    let is_inserted = |rows: &&TableRows| {
+        i64::try_from(rows.rows).is_ok_and(|number| inserted.contains(&(&*rows.schema, &*rows.table, number)))
+    };
+    let expected: HashMap<(&str, &str), u64> =
+        expected.iter().filter(is_inserted).map(|rows| ((&*rows.schema, &*rows.table), rows.rows)).collect();
+    let mut loaded = Vec::with_capacity(tables.len());
+    tables.retain(|Table { schema, name, .. }| match expected.get(&(&**schema, &**name)) {
+        Some(&rows) => {
+            loaded.push(TableRows { schema: schema.clone(), table: name.clone(), rows });
+            false
+        }
+        None => true,
+    });
+    loaded.extend(count_rows(client, &tables).await?);
+    loaded.sort_unstable_by(|a, b| (&a.schema, &a.table).cmp(&(&b.schema, &b.table)));
+    Ok(loaded)
 }
 
 /// Begins the transaction and returns the snapshot's id.

@@ -44,6 +44,8 @@ pub struct LoadTarget<'a> {
     pub standard_privileges: &'a str,
     /// Whether an object that can't be created after the rows were loaded makes the restore fail, or is left out.
     pub failed_objects: FailedObjects,
+    /// Numbers of rows that the caller expects. A table is counted only if Postgres has not inserted this number.
+    pub expected: &'a [TableRows],
 }
 
 /// The result of loading an archive.
@@ -173,11 +175,11 @@ impl Restorer {
         Ok(Loaded { tables, left_out })
     }
 
-    /// Counts the rows of each table, as the role that creates dumps: policies hide no rows from it.
+    /// Returns the number of rows of each table, as the role that creates dumps: policies hide no rows from it.
     async fn count(&self, target: &LoadTarget<'_>) -> Result<Vec<TableRows>, RestoreError> {
         let mut client = self.connect(&login(target, DbRole::Backup).await?).await?;
         let tables = snapshot::list_tables(&client).await.map_err(RestoreError::from_scratch)?;
-        snapshot::count_rows(&mut client, &tables).await.map_err(RestoreError::from_scratch)
+        snapshot::count_loaded_rows(&mut client, tables, target.expected).await.map_err(RestoreError::from_scratch)
     }
 
     async fn connect(&self, login: &Login) -> Result<ExclusiveClient, RestoreError> {

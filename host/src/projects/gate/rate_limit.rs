@@ -1,5 +1,5 @@
 //! Rate limits: requests per project and kind of key (`ATLASHUB_RATE_LIMIT_*`, with their defaults in
-//! `config/variables.rs`, read in `config/limits.rs`), and wrong keys per client address
+//! `config/variables.rs`, read in `config/limits.rs`), and wrong keys per client network
 //! ([`MAX_WRONG_KEYS_PER_SECOND`]).
 
 use std::{
@@ -23,12 +23,12 @@ use governor::{
 use crate::{
     config::LimitsConfig,
     error::{ApiError, ApiResult, Code},
-    http::ClientAddress,
+    http::{ClientAddress, client_network},
 };
 
-/// Maximum number of wrong API keys per second and client address. Bursts of twice this number are allowed.
+/// Maximum number of wrong API keys per second and client network. Bursts of twice this number are allowed.
 const MAX_WRONG_KEYS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
-/// Number of wrong keys between two removals of addresses without recent wrong keys. A removal visits every address, so
+/// Number of wrong keys between two removals of networks without recent wrong keys. A removal visits every network, so
 /// it must not happen for each wrong key.
 const REMOVAL_INTERVAL: u32 = 10_000;
 
@@ -63,14 +63,14 @@ impl RateLimits {
     }
 }
 
-/// Limits the number of wrong keys, and of ids of unknown projects, that one address may try, so that guessing does not
-/// load the database.
+/// Limits the number of wrong keys, and of ids of unknown projects, that one network may try, so that guessing does not
+/// load the database. A network is an IPv4 address or the first 64 bits of an IPv6 address.
 #[derive(Clone)]
 pub struct WrongKeyLimit(Arc<WrongKeys>);
 
 struct WrongKeys {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
-    /// Addresses that were above their limit, and the time until which they are refused.
+    /// Networks that were above their limit, and the time until which they are refused.
     refused: DashMap<IpAddr, Instant>,
     /// Number of wrong keys since the start. Wraps around.
     count: AtomicU32,
@@ -90,7 +90,7 @@ impl WrongKeyLimit {
     /// Counts a wrong key, or the id of an unknown project.
     ///
     /// # Errors
-    /// Returns 429 if the address is above its limit.
+    /// Returns 429 if the address's network is above its limit.
     pub(super) fn check(&self, address: ClientAddress) -> ApiResult<()> {
         let WrongKeys { limiter, refused, count } = &*self.0;
         if count.fetch_add(1, Ordering::Relaxed) % REMOVAL_INTERVAL == REMOVAL_INTERVAL - 1 {
@@ -99,18 +99,19 @@ impl WrongKeyLimit {
             let now = Instant::now();
             refused.retain(|_, until| *until > now);
         }
-        limiter.check_key(&address.0).map_err(|not_until| {
-            refused.insert(address.0, Instant::now() + not_until.wait_time_from(limiter.clock().now()));
+        let network = client_network(address.0);
+        limiter.check_key(&network).map_err(|not_until| {
+            refused.insert(network, Instant::now() + not_until.wait_time_from(limiter.clock().now()));
             too_many_requests(&not_until, limiter.clock())
         })
     }
 
-    /// Checks, without counting, that the address is not above its limit.
+    /// Checks, without counting, that the address's network is not above its limit.
     ///
     /// # Errors
-    /// Returns 429 if the address is above its limit.
+    /// Returns 429 if the address's network is above its limit.
     pub(super) fn check_refused(&self, address: ClientAddress) -> ApiResult<()> {
-        let until = self.0.refused.get(&address.0).map(|until| *until);
+        let until = self.0.refused.get(&client_network(address.0)).map(|until| *until);
         match until.and_then(|until| until.checked_duration_since(Instant::now())) {
             Some(wait) if !wait.is_zero() => Err(too_many(wait)),
             _ => Ok(()),

@@ -175,6 +175,7 @@ impl Replacements {
             schema_auth: &sql.schema_auth,
             standard_privileges: &sql.standard_privileges,
             failed_objects: FailedObjects::Fail,
+            expected: &[],
         }
     }
 

@@ -77,23 +77,24 @@ async fn refresh_above_the_projects_rate_returns_503_and_not_429() {
 }
 
 #[tokio::test]
-async fn public_keys_of_unknown_projects_are_limited_per_address() {
+async fn public_keys_of_unknown_projects_are_limited_per_network() {
     let app = TestApp::builder().var("ATLASHUB_TRUSTED_PROXIES", "127.0.0.1").start().await;
     let project = app.create_project("Known").await;
     enable(&project).await;
     let from = |address: &str| app.public().with_header("cf-connecting-ip", address);
     let known = format!("/v1/auth/jwks/{}", project.id);
-    let guesser = from("192.0.2.1");
+    // All IPv6 addresses with the same first 64 bits count as one.
+    let guesser = from("2001:db8:0:1::a");
     assert_eq!(guesser.get(&known).await.0, StatusCode::OK);
     let guesses = join_all((0..80).map(|number| {
-        let guesser = guesser.clone();
+        let guesser = from(&format!("2001:db8:0:1::{number}"));
         async move { send(&guesser, Method::GET, &format!("/v1/auth/jwks/{number:016}"), json!({})).await }
     }));
     let guesses = guesses.await;
     let limited: Vec<_> = guesses.iter().filter(|(status, ..)| *status == StatusCode::TOO_MANY_REQUESTS).collect();
     assert!(!limited.is_empty(), "{guesses:?}");
     assert!(limited.iter().all(|(_, retry_after, body)| retry_after.is_some() && code(body) == "rate_limited"));
-    // A project whose keys were read before is served, and other addresses are not affected.
+    // A project whose keys were read before is served, and other networks are not affected.
     assert_eq!(guesser.get(&known).await.0, StatusCode::OK);
-    assert_eq!(from("192.0.2.2").get("/v1/auth/jwks/0000000000000000").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(from("2001:db8:0:2::1").get("/v1/auth/jwks/0000000000000000").await.0, StatusCode::NOT_FOUND);
 }

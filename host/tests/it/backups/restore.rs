@@ -290,6 +290,31 @@ async fn kept_database_is_closed_and_dropped_with_its_project() {
 }
 
 #[tokio::test]
+async fn restore_does_not_count_a_table_into_which_postgres_inserted_the_expected_rows() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("uncounted").await;
+    project.sql("CREATE TABLE items (id int); INSERT INTO items VALUES (1), (2)").await;
+    // The materialized view is filled last, and waits until the inserted rows are in the statistics.
+    project
+        .sql(
+            "CREATE FUNCTION inserted() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
+               WHILE pg_stat_get_tuples_inserted('public.items'::regclass) < 2 LOOP
+                 PERFORM pg_sleep(0.01); PERFORM pg_stat_clear_snapshot();
+               END LOOP;
+               RETURN 2;
+             END $$;
+             CREATE MATERIALIZED VIEW waits AS SELECT inserted()",
+        )
+        .await;
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    let (restored, run) = confirm(&app, &plan(&app, &backup, &project).await, &project).await;
+    assert_eq!((&run["result"]["rows"], &restored["state"]), (&json!(2), &json!("done")), "{run} {restored}");
+    let scans = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'items'";
+    let scans: i64 = sqlx::query_scalar(scans).fetch_one(&mut project.connect().await).await.unwrap();
+    assert_eq!(scans, 0);
+}
+
+#[tokio::test]
 async fn failed_check_leaves_the_project_unchanged() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("checked").await;
