@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Postgres 18.6: `statement_timeout` doesn't limit COMMIT, nor the commit of a single statement, so deferred triggers
-# run without a limit. `SET CONSTRAINTS ALL IMMEDIATE`, `transaction_timeout` and a cancel request end them.
+# run without a limit. `SET CONSTRAINTS ALL IMMEDIATE` runs them before COMMIT, under the limit. `transaction_timeout`
+# and a cancel request also end them during COMMIT.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 

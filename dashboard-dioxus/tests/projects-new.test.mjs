@@ -16,10 +16,12 @@ test("a new project shows its keys once", async (t) => {
   const lines = dialog.getByText("ATLASHUB_API_URL=");
   assert.ok(await lines.evaluate((lines) => lines.scrollWidth <= lines.clientWidth), "the .env lines are shown whole");
   const tabs = dialog.getByRole("tablist", { name: "Lines" });
-  assert.equal(await tabs.evaluate((tabs) => getComputedStyle(tabs).borderBlockEndWidth), "0px", "one line below");
+  const border = await tabs.evaluate((tabs) => getComputedStyle(tabs).borderBlockEndWidth);
+  assert.equal(border, "0px", "the tab list has no bottom border of its own");
   const left = (locator) => locator.evaluate((element) =>
     Math.round(element.getBoundingClientRect().left + parseFloat(getComputedStyle(element).paddingLeft)));
-  assert.equal(await left(tabs.getByRole("tab").first()), await left(lines), "the tabs begin above the lines");
+  const [leftOfTabs, leftOfLines] = [await left(tabs.getByRole("tab").first()), await left(lines)];
+  assert.equal(leftOfTabs, leftOfLines, "the tabs and the lines have the same left edge");
   const secret = await dialog.getByRole("textbox", { name: "Secret key" }).inputValue();
   assert.match(secret, /^ah_sec_/);
   await page.keyboard.press("Escape");

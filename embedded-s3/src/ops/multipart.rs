@@ -41,8 +41,8 @@ pub(super) async fn create_multipart_upload(
     }))
 }
 
-/// Returns the checksum that the object will have. As in S3, only CRCs can cover the whole object, and CRC64NVME always
-/// does.
+/// Returns the algorithm and coverage of the object's checksum. As in S3, only CRCs can cover the whole object, and
+/// CRC64NVME always does.
 fn upload_checksum(
     algorithm: Option<&ChecksumAlgorithm>,
     coverage: Option<&ChecksumType>,

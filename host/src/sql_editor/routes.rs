@@ -57,7 +57,7 @@ type SqlResponse = ApiResult<(Extension<AuditDetails>, Option<Extension<NothingC
     request_body = RunSql,
     responses(
         (status = 200, body = SqlOutcome),
-        (status = 400, description = "`sql_error` with the position of the error, or `sql_refused`. Of a script, \
+        (status = 400, description = "`sql_error` with the position of the error, or `sql_refused`. For a script, \
             `details.statement` is the index of the statement", body = ErrorBody),
         (status = 404, body = ErrorBody),
         (status = 409, description = "`cancelled`, or a run with this `queryId` is in progress", body = ErrorBody),
@@ -113,7 +113,7 @@ struct Ran {
 /// SQL that did not run, a statement that failed, or SQL whose result is lost.
 struct NoResult {
     error: ApiError,
-    /// For the audit log, if the SQL changed something, so that only its result is lost.
+    /// For the audit log, if the SQL was executed and only its result is lost.
     details: Option<serde_json::Value>,
 }
 

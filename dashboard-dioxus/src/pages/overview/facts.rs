@@ -9,7 +9,7 @@ use crate::{
     ui::{Link, Mark, Shape},
 };
 
-/// The page of the oldest last good backup.
+/// The page with the backups, to which the fact "Oldest last good backup" links.
 const BACKUPS: &str = "/backups";
 
 /// The region "State": seven numbers.
@@ -121,7 +121,8 @@ fn failed_in_words(failed: i64) -> String {
     if failed == 0 { "none failed".to_owned() } else { format!("{} failed", text::number(failed)) }
 }
 
-/// Returns the sentence that follows "All is well.".
+/// Returns the sentence that follows "All is well.". Its "oldest backup" is the oldest of the databases' last good
+/// backups, as in the fact "Oldest last good backup". Databases without any good backup do not count.
 pub(super) fn all_is_well(facts: &OverviewFacts, now: DateTime<Utc>) -> String {
     let backup = match &facts.oldest_backup {
         Some(oldest) => format!("oldest backup {} old", text::duration_in_words(now - oldest.backup.at)),

@@ -1,5 +1,5 @@
-//! Removal of expired data: objects larger than their upload was signed for, records of uploads that never arrived,
-//! records whose object is gone, and abandoned multipart uploads.
+//! Sweeps of storage: move uploads that have arrived to their paths, and remove oversize objects, records without an
+//! object, and abandoned multipart uploads.
 //!
 //! - `queries`: selects the records to compare with the store.
 //! - `compare`: compares one record with the store and updates or removes it.

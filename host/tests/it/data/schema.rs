@@ -81,7 +81,7 @@ async fn schema_change_applies_to_the_next_request_or_soon_after() {
     };
     let (status, _) = secret.get("/v1/db/t").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    // An unknown name makes the schema cache reload immediately.
+    // An unknown name makes the schema cache check for a newer schema, at most every 100 ms.
     project.sql("create table t (id int primary key, a text); insert into t values (1, 'x')").await;
     let body = until_status(StatusCode::OK, async || secret.get("/v1/db/t").await).await;
     assert_eq!(body["rows"], json!([{ "id": 1, "a": "x" }]));
@@ -255,7 +255,7 @@ async fn keys_of_a_table_with_child_tables_do_not_identify_one_row() {
 }
 
 #[tokio::test]
-async fn states_of_tables_are_described_in_errors() {
+async fn errors_name_missing_partition_and_unpopulated_view() {
     let app = TestApp::start().await;
     let project = app.create_project("states").await;
     project
@@ -263,8 +263,7 @@ async fn states_of_tables_are_described_in_errors() {
             "create table events (at date not null, kind text not null, n int) partition by range (at, kind);
              create table events_2024 partition of events for values from ('2024-01-01', 'a') to ('2025-01-01', 'a');
              create materialized view frozen as select 1 as id with no data;
-             create view thawed as select * from frozen;
-             create table notes (id int primary key, body text); insert into notes values (1, 'a')",
+             create view thawed as select * from frozen",
         )
         .await;
     let secret = project.secret();
@@ -284,9 +283,19 @@ async fn states_of_tables_are_described_in_errors() {
     check(response, StatusCode::UNPROCESSABLE_ENTITY, "The materialized view `frozen` has not been populated.").await;
     let response = secret.get("/v1/db/thawed").await;
     check(response, StatusCode::UNPROCESSABLE_ENTITY, "`thawed` reads the materialized view `frozen`").await;
+}
+
+#[tokio::test]
+async fn like_pattern_that_ends_in_a_single_backslash_is_rejected() {
+    let app = TestApp::start().await;
+    let project = app.create_project("patterns").await;
+    project.sql("create table notes (id int primary key, body text); insert into notes values (1, 'a')").await;
+    let secret = project.secret();
     for filter in ["like.body=a%5C", "ilike.body=%25%5C", "not.like.body=%5C", "or=(like.body:%22a%5C%5C%22,eq.id:1)"] {
-        let response = secret.get(&format!("/v1/db/notes?{filter}")).await;
-        check(response, StatusCode::BAD_REQUEST, "ends in a single backslash").await;
+        let (status, body) = secret.get(&format!("/v1/db/notes?{filter}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{filter}: {body}");
+        let message = body["error"]["message"].as_str().unwrap();
+        assert!(message.contains("ends in a single backslash"), "{filter}: {message}");
     }
     assert_eq!(secret.get("/v1/db/notes?like.body=a%5C%5C").await.0, StatusCode::OK);
 }
