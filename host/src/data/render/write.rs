@@ -58,7 +58,8 @@ pub fn change_result_shape(change: &ChangePlan<'_>) -> ResultShape {
 /// subquery of a group when the main query first reads it, so the groups are inserted in their order.
 ///
 /// As with every write, the statement fails if the JSON of the returned rows is larger than `max_bytes`. So a write
-/// whose rows don't fit into a response changes nothing.
+/// whose rows are too large for a response normally changes nothing. It can still succeed without a response, for
+/// example if the memory for responses is full: see `respond::unreported_write`.
 pub fn render_insert<'p>(plan: &InsertPlan<'p>, max_bytes: u64) -> Rendered<'p> {
     let mut sql = SqlWriter::new();
     // A list of rows or of groups is unlikely to be sent again in the same form.
