@@ -35,7 +35,7 @@ pub struct User {
     pub id: String,
     /// E-mail address, in lowercase.
     pub email: String,
-    /// When the address was verified. Null if it was not.
+    /// When the e-mail address was verified. Null if it was not.
     pub email_verified_at: Option<DateTime<Utc>>,
     /// Role of the user within the app.
     pub role: UserRole,
@@ -59,7 +59,7 @@ pub struct ProjectUser {
     pub id: String,
     /// E-mail address, in lowercase.
     pub email: String,
-    /// When the address was verified. Null if it was not.
+    /// When the e-mail address was verified. Null if it was not.
     pub email_verified_at: Option<DateTime<Utc>>,
     /// Role of the user within the app.
     pub role: UserRole,
@@ -127,14 +127,14 @@ pub struct SignUp {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedUp {
-    /// The user. If `session` is null, the address may be taken, and no user has this id: the response does not reveal
-    /// which. Don't store the id before the user has signed in.
+    /// The user. If `session` is null, the e-mail address may be taken, and no user has this id: the response does not
+    /// reveal which. Don't store the id before the user has signed in.
     pub user: User,
-    /// The session. Null if the project requires a verified address.
+    /// The session. Null if the project requires a verified e-mail address.
     pub session: Option<UserSession>,
 }
 
-/// An address and its password.
+/// An e-mail address and its password.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -242,7 +242,7 @@ pub struct RecoverAccount {
     pub email: String,
 }
 
-/// An accepted request. The response does not reveal whether the address has an account.
+/// An accepted request. The response does not reveal whether the e-mail address has an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecoveryAccepted {}

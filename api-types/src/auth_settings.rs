@@ -14,7 +14,7 @@ pub struct AuthSettings {
     pub enabled: bool,
     /// Whether new users can sign up themselves.
     pub allow_signup: bool,
-    /// Whether users must verify their address before they can sign in.
+    /// Whether users must verify their e-mail address before they can sign in.
     pub require_verified_email: bool,
     /// Whether users can sign in with a mailed link instead of a password.
     pub allow_magic_link: bool,
@@ -30,7 +30,7 @@ pub struct AuthSettings {
     pub site_url: Option<String>,
     /// Claim `iss` of access tokens.
     pub issuer: String,
-    /// Path of the links that verify an address or confirm a new one, below `siteUrl`.
+    /// Path of the links that verify an e-mail address or confirm a new one, below `siteUrl`.
     pub verify_path: String,
     /// Path of the link that resets a password, below `siteUrl`.
     pub reset_path: String,
@@ -54,7 +54,7 @@ pub struct UpdateAuthSettings {
     /// Whether new users can sign up themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_signup: Option<bool>,
-    /// Whether users must verify their address before they can sign in.
+    /// Whether users must verify their e-mail address before they can sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub require_verified_email: Option<bool>,
     /// Whether users can sign in with a mailed link instead of a password.
@@ -80,7 +80,7 @@ pub struct UpdateAuthSettings {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::nullable::deserialize")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub issuer: Option<Option<String>>,
-    /// Path of the links that verify an address or confirm a new one, below `siteUrl`.
+    /// Path of the links that verify an e-mail address or confirm a new one, below `siteUrl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify_path: Option<String>,
     /// Path of the link that resets a password, below `siteUrl`.
@@ -99,16 +99,16 @@ pub struct UpdateAuthSettings {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MailTexts {
-    /// Mail with the link that verifies an address.
+    /// Mail with the link that verifies an e-mail address.
     #[serde(default)]
     pub verify: Option<MailText>,
     /// Mail with the link that resets a password.
     #[serde(default)]
     pub reset: Option<MailText>,
-    /// Mail with the link that confirms a new address.
+    /// Mail with the link that confirms a new e-mail address.
     #[serde(default)]
     pub change_email: Option<MailText>,
-    /// Mail to the holder of an address that someone tried to use for another account.
+    /// Mail to the holder of an e-mail address that someone tried to use for another account.
     #[serde(default)]
     pub email_taken: Option<MailText>,
     /// Mail with the sign-in link.

@@ -105,7 +105,7 @@ test("new user and settings promise a mailed link only if links are mailed", asy
     await button(page, "New user").first().click();
     await shown(dialog.getByText(inDialog));
     await page.goto(usersOf(id, "?tab=settings"));
-    const help = page.locator("#require-a-verified-address-help");
+    const help = page.locator("#require-a-verified-e-mail-address-help");
     await shown(help);
     assert.ok((await help.innerText()).includes(underSwitch), await help.innerText());
   }
@@ -165,7 +165,7 @@ test("address in use or without a domain is an error at its field", async (t) =>
   const dialog = page.getByRole("dialog", { name: "New user" });
   await dialog.getByRole("textbox", { name: "E-mail" }).fill("BOB@example.com");
   await dialog.getByRole("button", { name: "Create user" }).click();
-  await shown(dialog.getByText("Another user has this address."));
+  await shown(dialog.getByText("Another user has this e-mail address."));
   await dialog.getByRole("textbox", { name: "E-mail" }).fill("bob");
   await dialog.getByRole("button", { name: "Create user" }).click();
   await shown(dialog.getByText("This is not an e-mail address. Enter one such as"));

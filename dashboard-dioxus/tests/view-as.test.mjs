@@ -32,7 +32,7 @@ const expose = ({ id }, exposure) =>
 async function chooseUser(page, search, email) {
   await viewAs(page).selectOption({ label: "Signed-in user…" });
   const dialog = page.getByRole("dialog", { name: "View as a signed-in user" });
-  await dialog.getByRole("combobox", { name: "Find a user by address" }).fill(search);
+  await dialog.getByRole("combobox", { name: "Find a user by e-mail address" }).fill(search);
   const option = dialog.getByRole("option", { name: email });
   await eventually(async () => (await dialog.getByRole("option").count()) === 1, "the search");
   await option.click();

@@ -44,13 +44,13 @@ pub(super) async fn current_account(state: &AuthState, caller: &SignedInCaller) 
     account.ok_or_else(session_ended)
 }
 
-/// Changes the signed-in user. A new password ends the user's other sessions. A new address takes effect when its
-/// mailed link is used. Any `email`, even the current one, cancels an earlier change that was not confirmed yet.
+/// Changes the signed-in user. A new password ends the user's other sessions. A new e-mail address takes effect when
+/// its mailed link is used. Any `email`, even the current one, cancels an earlier change that was not confirmed yet.
 ///
 /// # Errors
 /// Returns 400 for an invalid field, a missing `currentPassword` or a `weak_password`. Returns 401 if the session has
 /// ended, and 401 `invalid_credentials` if `currentPassword` is wrong. Returns 404 `auth_disabled` if login is off, 422
-/// if no link can be mailed to a new address, 429 after too many requests for such links or too many checks of
+/// if no link can be mailed to a new e-mail address, 429 after too many requests for such links or too many checks of
 /// `currentPassword`, and 503 if too many passwords are being hashed.
 pub(super) async fn update_current_user(
     state: &AuthState,
@@ -95,7 +95,8 @@ pub(super) async fn update_current_user(
         let password = hash.as_deref().map(|hash| NewPassword { hash, current_hash });
         let owner = (user.as_str(), session);
         // The token is created before the response, so that a later sign-out cancels it. It is also created for an
-        // address that another user has, so that the time of the response does not reveal whether the address is taken.
+        // e-mail address that another user has, so that the time of the response does not reveal whether the address is
+        // taken.
         let token = mailed_tokens::new_token();
         let email_change = match &new_email {
             Some(email) => EmailChange::Request { email, token: &token },
@@ -114,9 +115,9 @@ pub(super) async fn update_current_user(
     Ok(updated.user)
 }
 
-/// Mails the new address the link that confirms it, and the current address a notice. If another user has the new
-/// address, mails only a notice to that user, and nobody receives the token. The mails are prepared in the background,
-/// so the response does not reveal whether the address is taken.
+/// Mails the new e-mail address the link that confirms it, and the current address a notice. If another user has the
+/// new address, mails only a notice to that user, and nobody receives the token. The mails are prepared in the
+/// background, so the response does not reveal whether the address is taken.
 fn mail_email_change(
     state: &AuthState,
     caller: &SignedInCaller,
@@ -137,7 +138,11 @@ fn mail_email_change(
             Ok::<_, ApiError>(())
         };
         if let Err(error) = mailed.await {
-            tracing::error!(project = project.id, cause = error.cause(), "a link to a new address was not mailed");
+            tracing::error!(
+                project = project.id,
+                cause = error.cause(),
+                "a link to a new e-mail address was not mailed"
+            );
         }
     });
 }

@@ -21,20 +21,20 @@ pub(super) struct NewPassword<'a> {
     pub current_hash: Option<&'a str>,
 }
 
-/// The effect on mailed links that confirm a new address of a signed-in user.
+/// The effect on mailed links that confirm a new e-mail address of a signed-in user.
 #[derive(Clone, Copy)]
 pub(super) enum EmailChange<'a> {
     /// Links stay valid.
     Keep,
     /// Links become invalid.
     Cancel,
-    /// Older links become invalid. The link with this new token will confirm the address.
+    /// Older links become invalid. The link with this new token will confirm the e-mail address.
     Request { email: &'a EmailAddress, token: &'a str },
 }
 
 /// Sets and removes members of a user's data, and applies `email_change`. If a password is given, sets it, ends the
-/// user's other sessions, and makes mailed links that reset the password or confirm an older new address invalid.
-/// Returns `None` if the session has ended, or the user is gone or disabled.
+/// user's other sessions, and makes mailed links that reset the password or confirm an older new e-mail address
+/// invalid. Returns `None` if the session has ended, or the user is gone or disabled.
 ///
 /// Locks the user, the session and the password: while another request is ending the session or changing the password,
 /// waits and checks them again. A request that ends the session meanwhile waits too, and then cancels the new link.

@@ -42,8 +42,8 @@ fn parse(row: &Row) -> ApiResult<ProjectUser> {
     Ok(UserRow::parse(row)?.for_owner(column(row, "has_password")?, column(row, "sessions")?))
 }
 
-/// Returns a page of users, newest first. With a search text, only users whose address contains the text or whose id
-/// equals it, regardless of case.
+/// Returns a page of users, newest first. With a search text, only users whose e-mail address contains the text or
+/// whose id equals it, regardless of case.
 pub(super) async fn list(state: &AuthState, project: &str, query: &UserQuery) -> ApiResult<Page<ProjectUser>> {
     state.settings.enabled(project).await?;
     let page = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
@@ -105,11 +105,11 @@ fn first(rows: &[Row]) -> ApiResult<ProjectUser> {
     rows.first().map(parse).transpose()?.ok_or_else(|| ApiError::not_found("user"))
 }
 
-/// Creates a user with a verified address.
+/// Creates a user with a verified e-mail address.
 ///
 /// # Errors
 /// Returns 400 for an invalid field or a `weak_password`, 404 `auth_disabled` if login is off, 409 `email_taken` if
-/// another user has the address, and 503 if too many passwords are being hashed.
+/// another user has the e-mail address, and 503 if too many passwords are being hashed.
 pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser) -> ApiResult<ProjectUser> {
     let settings = state.settings.enabled(project).await?;
     let CreateUser { email, password, role, data } = request;
@@ -132,7 +132,7 @@ pub(super) async fn create(state: &AuthState, project: &str, request: CreateUser
         password_hash: hash.as_deref(),
     };
     let created = queries::insert_user(&state.database, project, &new).await?;
-    let taken = || email_taken().with_hint("Use another address, or change the existing user.");
+    let taken = || email_taken().with_hint("Use another e-mail address, or change the existing user.");
     Ok(created.ok_or_else(taken)?.for_owner(hash.is_some(), 0))
 }
 
@@ -190,14 +190,14 @@ pub(super) async fn update(
     get(state, project, user).await
 }
 
-/// Ends all sessions of a user. Returns the user's address.
+/// Ends all sessions of a user. Returns the user's e-mail address.
 pub(super) async fn sign_out(state: &AuthState, project: &str, user: Uuid) -> ApiResult<String> {
     let ProjectUser { email, .. } = get(state, project, user).await?;
     queries::end_sessions(&state.database, project, &user.to_string(), None, None).await?;
     Ok(email)
 }
 
-/// Deletes a user, and the rows that reference the user with `ON DELETE CASCADE`. Returns the user's address.
+/// Deletes a user, and the rows that reference the user with `ON DELETE CASCADE`. Returns the user's e-mail address.
 ///
 /// # Errors
 /// Returns 404 if there is no such user, and 404 `auth_disabled` if login is off. Returns 409 if rows still refer to

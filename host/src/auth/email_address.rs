@@ -2,23 +2,23 @@
 
 use crate::error::{ApiError, ApiResult};
 
-/// Maximum length of an address that mail servers accept (RFC 5321).
+/// Maximum length of an e-mail address that mail servers accept (RFC 5321).
 const MAX_BYTES: usize = 254;
 const MAX_LOCAL_BYTES: usize = 64;
 
 /// A valid e-mail address in lowercase. Equal addresses are equal strings.
 ///
-/// Only ASCII is accepted, because two different addresses in Unicode can look the same, or become the same in
+/// Only ASCII is accepted, because two different e-mail addresses in Unicode can look the same, or become the same in
 /// lowercase, and one of them could then receive the other's mail. Domains in other scripts have an ASCII form
 /// (punycode).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EmailAddress(String);
 
 impl EmailAddress {
-    /// Parses an address and converts it to lowercase.
+    /// Parses an e-mail address and converts it to lowercase.
     ///
     /// # Errors
-    /// Returns 400 if `text` is not a valid address.
+    /// Returns 400 if `text` is not a valid e-mail address.
     pub(super) fn parse(text: &str) -> ApiResult<Self> {
         if !text.is_ascii() {
             return Err(ApiError::invalid("`email` contains characters that are not ASCII.").with_hint(
@@ -30,7 +30,7 @@ impl EmailAddress {
         match is_valid {
             true => Ok(Self(text.to_ascii_lowercase())),
             false => Err(ApiError::invalid("`email` is not an e-mail address.")
-                .with_hint("Send an address such as `ada@example.com`.")),
+                .with_hint("Send an e-mail address such as `ada@example.com`.")),
         }
     }
 
@@ -39,7 +39,7 @@ impl EmailAddress {
     }
 }
 
-/// Accepts a dot-atom (RFC 5322). Quoted local parts are refused; hardly any address has one.
+/// Accepts a dot-atom (RFC 5322). Quoted local parts are refused; hardly any e-mail address has one.
 fn is_local_part(text: &str) -> bool {
     text.len() <= MAX_LOCAL_BYTES
         && text.split('.').all(|atom| {

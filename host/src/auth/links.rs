@@ -33,8 +33,8 @@ pub(super) fn require_mail(state: &AuthState, settings: &StoredAuthSettings) -> 
     Err(ApiError::new(Code::Unprocessable, "No link can be mailed for this project.").with_hint(hint))
 }
 
-/// Creates a token and mails its link to the address. The base of the link is the project's `siteUrl`; no part of it
-/// comes from a request. Does nothing if no link can be mailed, or the user was deleted or disabled.
+/// Creates a token and mails its link to the e-mail address. The base of the link is the project's `siteUrl`; no part
+/// of it comes from a request. Does nothing if no link can be mailed, or the user was deleted or disabled.
 pub(super) async fn mail_link(
     state: &AuthState,
     project: &ProjectRef,
@@ -52,7 +52,7 @@ pub(super) async fn mail_link(
     Ok(())
 }
 
-/// Mails the link that contains a token to an address. Does nothing if no link can be mailed.
+/// Mails the link that contains a token to an e-mail address. Does nothing if no link can be mailed.
 pub(super) fn mail_token(
     state: &AuthState,
     project: &ProjectRef,

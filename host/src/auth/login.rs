@@ -32,12 +32,12 @@ use crate::{
     projects::{Caller, SignedInCaller, StoredAuthSettings, UserClaims},
 };
 
-/// Creates a user, and signs the user in unless the address must be verified first.
+/// Creates a user, and signs the user in unless the e-mail address must be verified first.
 ///
 /// # Errors
 /// Returns 400 for an invalid field or a `weak_password`, 403 `signup_disabled` if users can't sign up themselves, 404
 /// `auth_disabled` if login is off, 429 after too many attempts, and 503 if too many passwords are being hashed. If the
-/// address is taken, returns 409 `email_taken`, unless the address must be verified first.
+/// e-mail address is taken, returns 409 `email_taken`, unless the address must be verified first.
 pub(super) async fn sign_up(
     state: &AuthState,
     caller: &Caller,
@@ -56,7 +56,7 @@ pub(super) async fn sign_up(
     let data = UserData::parse(data)?;
     password_policy::check(&password, settings.password_min_length, email.as_str())?;
     let _charged = state.limits.begin(Attempt::SignUp, caller, client.address, Some(email.as_str()))?;
-    // The password is hashed even if the address is taken, so that both cases take the same time.
+    // The password is hashed even if the e-mail address is taken, so that both cases take the same time.
     let hash = state.hasher.hash(password).await?;
     let id = Uuid::new_v4().to_string();
     let new = NewUser {
@@ -75,7 +75,7 @@ pub(super) async fn sign_up(
             entry.actor = ANONYMOUS.to_owned();
             set_refused(entry, &email_taken());
             if settings.require_verified_email {
-                // The client receives the same response as for a new address.
+                // The client receives the same response as for a new e-mail address.
                 entry.status = Some(StatusCode::CREATED.as_u16());
             }
         }
@@ -84,8 +84,8 @@ pub(super) async fn sign_up(
     .await?;
     let is_new = created.is_some();
     let signed_up = match created {
-        // A new address gives the same response as a taken one. The inserted row is not returned, because its `data`
-        // has the order and spelling of jsonb, which would reveal that the address is new.
+        // A new e-mail address gives the same response as a taken one. The inserted row is not returned, because its
+        // `data` has the order and spelling of jsonb, which would reveal that the address is new.
         _ if settings.require_verified_email => SignedUp { user: unverified_user(&id, &email, &data), session: None },
         None => return Err(email_taken()),
         Some(_) => {
@@ -101,9 +101,9 @@ pub(super) async fn sign_up(
     Ok(signed_up)
 }
 
-/// Mails the user the link that verifies the address. If `user` is `None`, the address is taken, and a notice is mailed
-/// to its holder instead. The mail is prepared in the background, so that both cases take the same time. Does nothing
-/// if no link can be mailed, or after too many mails to the address.
+/// Mails the user the link that verifies the e-mail address. If `user` is `None`, the address is taken, and a notice is
+/// mailed to its holder instead. The mail is prepared in the background, so that both cases take the same time. Does
+/// nothing if no link can be mailed, or after too many mails to the address.
 fn mail_after_sign_up(
     state: &AuthState,
     caller: &Caller,
@@ -124,12 +124,16 @@ fn mail_after_sign_up(
             return mail_notice(&state, &project, &settings, MailKind::EmailTaken, &email);
         };
         if let Err(error) = mail_link(&state, &project, &settings, &user, Purpose::Verify, &email).await {
-            tracing::error!(project = project.id, cause = error.cause(), "a link to verify an address was not mailed");
+            tracing::error!(
+                project = project.id,
+                cause = error.cause(),
+                "a link to verify an e-mail address was not mailed"
+            );
         }
     });
 }
 
-/// Returns a new user as the request describes it, whether the address was free or taken.
+/// Returns a new user as the request describes it, whether the e-mail address was free or taken.
 fn unverified_user(id: &str, email: &EmailAddress, data: &UserData) -> User {
     let now = Utc::now().trunc_subsecs(6);
     User {
@@ -144,12 +148,12 @@ fn unverified_user(id: &str, email: &EmailAddress, data: &UserData) -> User {
     }
 }
 
-/// Signs a user in with address and password.
+/// Signs a user in with e-mail address and password.
 ///
 /// # Errors
 /// Returns 401 `invalid_credentials` for an unknown user, a disabled one and a wrong password alike. Returns 403
-/// `mfa_required` if the user has a second factor, 403 `email_not_verified` if the project requires a verified address
-/// and the user's is not, 404 `auth_disabled` if login is off, 429 after too many attempts, and 503 if too many
+/// `mfa_required` if the user has a second factor, 403 `email_not_verified` if the project requires a verified e-mail
+/// address and the user's is not, 404 `auth_disabled` if login is off, 429 after too many attempts, and 503 if too many
 /// passwords are being hashed.
 pub(super) async fn log_in(
     state: &AuthState,
@@ -267,7 +271,7 @@ pub(super) async fn log_out(
     .await
 }
 
-/// Returns the address in the claims. It is the one that the user had when the access token was signed.
+/// Returns the e-mail address in the claims. It is the one that the user had when the access token was signed.
 fn email_of(caller: &SignedInCaller) -> Option<String> {
     #[derive(Deserialize)]
     struct Claims {

@@ -20,7 +20,7 @@ use crate::{
     projects::{Caller, StoredAuthSettings},
 };
 
-/// Mails a link that signs in, if the address has an account.
+/// Mails a link that signs in, if the e-mail address has an account.
 ///
 /// # Errors
 /// Returns 403 `magic_link_disabled` if the project does not allow such links, 404 `auth_disabled` if login is off, 422
@@ -43,8 +43,8 @@ async fn allowed(state: &AuthState, project: &str) -> ApiResult<Arc<StoredAuthSe
         .with_hint("Sign in with a password. The project's owner can allow links with `allowMagicLink`."))
 }
 
-/// Signs in the user to whom the link was mailed, and marks the address as verified. If it was not verified before, the
-/// user may lose the password and the sessions; see [`mailed_tokens::use_for_magic_link`].
+/// Signs in the user to whom the link was mailed, and marks the e-mail address as verified. If it was not verified
+/// before, the user may lose the password and the sessions; see [`mailed_tokens::use_for_magic_link`].
 ///
 /// # Errors
 /// Returns 401 `invalid_token` if the token is not valid, 403 `magic_link_disabled` if the project does not allow such

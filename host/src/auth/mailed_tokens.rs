@@ -53,7 +53,7 @@ pub(super) fn invalid_token() -> ApiError {
         .with_hint("Each link works once and expires soon. Ask for a new one.")
 }
 
-/// Invalidates the mailed links that confirm a new address of a user.
+/// Invalidates the mailed links that confirm a new e-mail address of a user.
 pub(super) async fn cancel_email_change(database: &AuthDatabase, project: &str, user: &str) -> ApiResult<()> {
     database.rows(project, &cancelling_email_change(user)).await.map(drop)
 }
@@ -68,8 +68,8 @@ pub(super) fn new_token() -> String {
     random_token(PREFIX)
 }
 
-/// Returns the statement that stores a token for an address of a user, and returns a row. Stores and returns nothing if
-/// the user was deleted or disabled in the meantime.
+/// Returns the statement that stores a token for an e-mail address of a user, and returns a row. Stores and returns
+/// nothing if the user was deleted or disabled in the meantime.
 pub(super) fn storing(token: &str, user: &str, purpose: Purpose, email: &EmailAddress) -> Statement {
     write(
         "INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
@@ -85,7 +85,7 @@ pub(super) fn storing(token: &str, user: &str, purpose: Purpose, email: &EmailAd
     .bind(purpose.lifetime_minutes().to_string())
 }
 
-/// Creates a token for an address of a user. Returns `None` if the user was deleted or disabled in the meantime.
+/// Creates a token for an e-mail address of a user. Returns `None` if the user was deleted or disabled in the meantime.
 pub(super) async fn create(
     database: &AuthDatabase,
     project: &str,
@@ -101,11 +101,11 @@ pub(super) async fn create(
     Ok((!rows.is_empty()).then_some(token))
 }
 
-/// Uses a token that verifies an address, or confirms a new one, and invalidates the user's other tokens for these
-/// purposes. Returns the changed user and the token's purpose, or `None` if the token is not valid.
+/// Uses a token that verifies an e-mail address, or confirms a new one, and invalidates the user's other tokens for
+/// these purposes. Returns the changed user and the token's purpose, or `None` if the token is not valid.
 ///
 /// # Errors
-/// Returns 409 `email_taken` if another user has the new address by now.
+/// Returns 409 `email_taken` if another user has the new e-mail address by now.
 pub(super) async fn use_for_verification(
     database: &AuthDatabase,
     project: &str,
@@ -138,7 +138,7 @@ pub(super) async fn use_for_verification(
     rows.first().map(|row| Ok((UserRow::parse(row)?, purpose(column(row, "is_change")?)))).transpose()
 }
 
-/// Maps the error of a statement that sets an address.
+/// Maps the error of a statement that sets an e-mail address.
 fn taken_or(error: DbError) -> ApiError {
     let is_taken = error.as_db_error().is_some_and(|error| *error.code() == SqlState::UNIQUE_VIOLATION);
     if is_taken { email_taken() } else { error.into() }
@@ -174,7 +174,7 @@ pub(super) async fn reset_target(
     database.rows(project, &statement).await?.first().map(parse).transpose()
 }
 
-/// Uses a token that resets the password of a user with a second factor. Only marks the address as verified: the
+/// Uses a token that resets the password of a user with a second factor. Only marks the e-mail address as verified: the
 /// password changes after the second factor. Returns `None` if the token is not valid.
 pub(super) async fn use_for_guarded_reset(
     database: &AuthDatabase,
@@ -201,8 +201,8 @@ pub(super) async fn use_for_guarded_reset(
 }
 
 /// Uses a token that resets a password: sets the hash, ends all sessions, invalidates the user's other mailed tokens,
-/// and marks the address as verified, because the holder of the address has opened the link. Returns `None` if the
-/// token is not valid, or the user has a second factor by now.
+/// and marks the e-mail address as verified, because the holder of the address has opened the link. Returns `None` if
+/// the token is not valid, or the user has a second factor by now.
 pub(super) async fn use_for_reset(
     database: &AuthDatabase,
     project: &str,
@@ -242,8 +242,8 @@ pub(super) async fn use_for_reset(
     rows.first().map(UserRow::parse).transpose()
 }
 
-/// Uses a token that signs in, and marks the address as verified, because the holder of the address has opened the
-/// link. If the address was not verified before and the user has no second factor, deletes the password and all
+/// Uses a token that signs in, and marks the e-mail address as verified, because the holder of the address has opened
+/// the link. If the address was not verified before and the user has no second factor, deletes the password and all
 /// sessions: they may belong to someone who signed up with an address that is not theirs. Returns `None` if the token
 /// is not valid.
 pub(super) async fn use_for_magic_link(
@@ -252,7 +252,8 @@ pub(super) async fn use_for_magic_link(
     token: &str,
 ) -> ApiResult<Option<UserRow>> {
     let hash = sha256(token.as_bytes());
-    // Sessions can only end if the address is not verified yet. Otherwise, the statement runs on a shared connection.
+    // Sessions can only end if the e-mail address is not verified yet. Otherwise, the statement runs on a shared
+    // connection.
     let lookup = read(
         "SELECT u.email_verified_at IS NOT NULL AS is_verified
          FROM auth.mailed_tokens t JOIN auth.users u ON u.id = t.user_id
@@ -296,7 +297,7 @@ pub(super) async fn use_for_magic_link(
         if column(row, "is_unproved")? { after_reset(row) } else { Ok(Vec::new()) }
     };
     let rows = match is_verified {
-        // A verified address stays verified.
+        // A verified e-mail address stays verified.
         true => database.rows(project, &statement).await?,
         false => database.fetch_with_follow_ups(project, &statement, &after_use).await?,
     };

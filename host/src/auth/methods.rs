@@ -8,9 +8,9 @@ use crate::error::{ApiError, ApiResult};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Method {
     Password,
-    /// The link that verifies an address.
+    /// The link that verifies an e-mail address.
     Verification,
-    /// The link that confirms a new address.
+    /// The link that confirms a new e-mail address.
     EmailChange,
     /// The link that resets a password.
     Recovery,

@@ -8,7 +8,8 @@
 //! - `state`: the state of the handlers. `request`: facts about a request's client. `events`: login events in the audit
 //!   log.
 //! - `database`, `schema`: statements on schema `auth`, and its migrations.
-//! - `email_address`, `password_policy`, `hashing`: checks of addresses and passwords, and the hashes of passwords.
+//! - `email_address`, `password_policy`, `hashing`: checks of e-mail addresses and passwords, and the hashes of
+//!   passwords.
 //! - `limits`: attempts per client IP address and per account.
 //! - `users`, `queries`: users as rows. `methods`: how users prove who they are. `access_tokens`, `sessions`,
 //!   `refresh`: tokens of a session. `session_check`: the gate's check that a session still exists.

@@ -7,9 +7,9 @@ pub(super) const MAX_BYTES: usize = 1024;
 /// The passwords that attackers try first, in lowercase, one per line.
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// Checks a new password: its length, and that it is neither the user's address nor one of the most common passwords.
-/// There are no rules about its characters, because such rules make passwords harder to remember, not harder to guess
-/// (NIST SP 800-63B).
+/// Checks a new password: its length, and that it is neither the user's e-mail address nor one of the most common
+/// passwords. There are no rules about its characters, because such rules make passwords harder to remember, not harder
+/// to guess (NIST SP 800-63B).
 ///
 /// # Errors
 /// Returns 400 `weak_password` if the password is refused.

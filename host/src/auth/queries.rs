@@ -91,7 +91,7 @@ pub(super) struct NewUser<'a> {
     pub password_hash: Option<&'a str>,
 }
 
-/// Inserts a user. Returns `None` if the address is taken.
+/// Inserts a user. Returns `None` if the e-mail address is taken.
 pub(super) async fn insert_user(
     database: &AuthDatabase,
     project: &str,
@@ -325,8 +325,8 @@ pub(super) async fn end_session(database: &AuthDatabase, project: &str, session:
 
 /// Ends sessions of a user: the session `only`, all except `except`, or all if both are `None`. Returns their number.
 ///
-/// Unless only one session ends, a requested change of the address and logins that wait for the second factor are
-/// cancelled, because whoever has to be signed out may have begun them. A change that one of the sessions requested
+/// Unless only one session ends, a requested change of the e-mail address and logins that wait for the second factor
+/// are cancelled, because whoever has to be signed out may have begun them. A change that one of the sessions requested
 /// while the statement ran is cancelled by a second statement. After that, the ended sessions can't request another
 /// change.
 pub(super) async fn end_sessions(
@@ -374,6 +374,6 @@ pub(super) fn after_reset(row: &Row) -> ApiResult<Vec<Statement>> {
 }
 
 pub(super) fn email_taken() -> ApiError {
-    ApiError::new(Code::EmailTaken, "Another user of this project has this address.")
-        .with_hint("Sign in with the address, or use another one.")
+    ApiError::new(Code::EmailTaken, "Another user of this project has this e-mail address.")
+        .with_hint("Sign in with this e-mail address, or use another one.")
 }

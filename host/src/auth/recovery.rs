@@ -1,4 +1,4 @@
-//! Verifies addresses and resets passwords with mailed links, and mails the links that reset passwords.
+//! Verifies e-mail addresses and resets passwords with mailed links, and mails the links that reset passwords.
 
 use api_types::{ResetPassword, SignedInUser};
 use zeroize::Zeroizing;
@@ -22,8 +22,8 @@ use crate::{
     projects::{Caller, StoredAuthSettings},
 };
 
-/// Mails the link that resets a password, if the address has an account. Does nothing, without an error, if no link can
-/// be mailed for the project.
+/// Mails the link that resets a password, if the e-mail address has an account. Does nothing, without an error, if no
+/// link can be mailed for the project.
 ///
 /// # Errors
 /// Returns 404 `auth_disabled` if login is off, and 429 if the client made too many requests.
@@ -33,12 +33,12 @@ pub(super) async fn recover(state: &AuthState, caller: &Caller, client: &ClientF
     mail_requested_link(state, caller, settings, request).await
 }
 
-/// Verifies an address, or confirms a new one, and signs the user in.
+/// Verifies an e-mail address, or confirms a new one, and signs the user in.
 ///
 /// # Errors
 /// Returns 401 `invalid_token` if the token is not valid, 403 `mfa_required` if the user has a second factor, 404
-/// `auth_disabled` if login is off, 409 `email_taken` if another user has the new address by now, and 429 after too
-/// many attempts.
+/// `auth_disabled` if login is off, 409 `email_taken` if another user has the new e-mail address by now, and 429 after
+/// too many attempts.
 pub(super) async fn verify(
     state: &AuthState,
     caller: &Caller,
@@ -87,7 +87,7 @@ pub(super) async fn reset(
     password_policy::check(&password, settings.password_min_length, &target.email)?;
     let hash = state.hasher.hash(password).await?;
     if target.has_second_factor {
-        // Until the second factor is proved, the token only verifies the address.
+        // Until the second factor is proved, the token only verifies the e-mail address.
         let entry = with_email(event("auth.verify", project, Some(&target.user), client), &target.email);
         let using = async {
             let row = mailed_tokens::use_for_guarded_reset(&state.database, project, &token).await?;

@@ -1,4 +1,4 @@
-//! Mails the links that anyone can request with an address: to reset a password, or to sign in without one.
+//! Mails the links that anyone can request with an e-mail address: to reset a password, or to sign in without one.
 
 use std::sync::Arc;
 
@@ -27,11 +27,11 @@ pub(super) struct LinkRequest {
     /// The name of the request in the audit log.
     pub(super) event: &'static str,
     pub(super) client: ClientFacts,
-    /// The address as the client sent it.
+    /// The e-mail address as the client sent it.
     pub(super) email: String,
 }
 
-/// Mails the link if the address has an account that is not disabled, unless too many links to the address were
+/// Mails the link if the e-mail address has an account that is not disabled, unless too many links to the address were
 /// requested. The account is looked up in the background, so that neither the content nor the time of the response
 /// depends on it.
 ///
@@ -46,7 +46,8 @@ pub(super) async fn mail_requested_link(
     let project = caller.project.clone();
     let _charged = state.limits.begin(Attempt::Recover, caller, request.client.address, None)?;
     let Ok(email) = EmailAddress::parse(&request.email) else { return Ok(()) };
-    // This limit bounds the number of mails to an address. An error would reveal that others have requested links.
+    // This limit bounds the number of mails to an e-mail address. An error would reveal that others have requested
+    // links.
     if state.limits.charge_account(Attempt::Recover, &project.id, email.as_str()).is_err() {
         return Ok(());
     }

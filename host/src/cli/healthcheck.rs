@@ -21,7 +21,8 @@ pub(super) struct HealthcheckArguments {}
 
 pub(super) async fn run(_arguments: &HealthcheckArguments) -> Result<ExitCode, CommandError> {
     let vars = Vars::from_process()?;
-    let listen: SocketAddr = vars.parsed_or_default("ATLASHUB_ADMIN_LISTEN", "an address such as 127.0.0.1:8081")?;
+    let listen: SocketAddr =
+        vars.parsed_or_default("ATLASHUB_ADMIN_LISTEN", "an IP address and port such as 127.0.0.1:8081")?;
     let url = format!("http://{}/readyz", connect_address(listen));
     let failed = |error: reqwest::Error| CommandError::failed(format!("{url} can't be reached: {error}."));
     let client = reqwest::Client::builder().no_proxy().timeout(REQUEST_TIMEOUT).build().map_err(failed)?;

@@ -16,7 +16,7 @@ struct AllowedHost {
     scheme: Option<WebScheme>,
     host: HostPattern,
     port: Option<u16>,
-    /// Whether the host may have a private address.
+    /// Whether the host may have a private IP address.
     private: bool,
 }
 
@@ -48,7 +48,7 @@ impl WebScheme {
 /// Permissions of the entries that match a target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HostPermit {
-    /// Whether the target may have a private address.
+    /// Whether the target may have a private IP address.
     pub private: bool,
     /// Whether an entry names the target's port.
     pub port_named: bool,
@@ -70,8 +70,8 @@ impl AllowedHosts {
         Self { entries: vec![AllowedHost { scheme: Some(scheme), host, port: Some(port), private }] }
     }
 
-    /// Returns whether a server that is reached by a protocol other than HTTP may have a private address. Entries with
-    /// a scheme don't match.
+    /// Returns whether a server that is reached by a protocol other than HTTP may have a private IP address. Entries
+    /// with a scheme don't match.
     pub fn permits_private(&self, host: &Host<String>, port: u16) -> bool {
         self.entries.iter().any(|entry| {
             entry.private
@@ -123,7 +123,7 @@ fn parse_entry(entry: &str) -> Result<AllowedHost, String> {
         None => (rest, None),
     };
     let host = HostPattern::parse(host).ok_or_else(|| {
-        format!("lists `{entry}`, whose host is not a name, an address (IPv6 in brackets), `*.suffix` or `*`")
+        format!("lists `{entry}`, whose host is not a name, an IP address (IPv6 in brackets), `*.suffix` or `*`")
     })?;
     if private && host == HostPattern::AnyPublic {
         return Err(format!("lists `{entry}`, and `*` matches only public hosts: list private ones by name"));
@@ -134,7 +134,7 @@ fn parse_entry(entry: &str) -> Result<AllowedHost, String> {
 /// A pattern for host names: `host`, `*.suffix` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostPattern {
-    /// `*`: every host. An entry of [`AllowedHosts`] with this pattern permits only public addresses.
+    /// `*`: every host. An entry of [`AllowedHosts`] with this pattern permits only public IP addresses.
     AnyPublic,
     /// A suffix with its leading dot.
     Suffix(String),

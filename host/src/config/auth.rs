@@ -69,8 +69,8 @@ fn smtp(vars: &Vars) -> Result<Option<SmtpConfig>, ConfigError> {
             let from = from.parse().map_err(|_| {
                 ConfigError::new(
                     "ATLASHUB_SMTP_FROM",
-                    "is not a mail address",
-                    "use an address, with a name if you like, for example `My app <no-reply@example.com>`",
+                    "is not an e-mail address",
+                    "use an e-mail address, with a name if you like, for example `My app <no-reply@example.com>`",
                 )
             })?;
             server(url.expose(), from).map(Some)

@@ -157,9 +157,10 @@ impl Config {
     /// variable.
     pub fn from_vars(vars: &Vars, role: Role) -> Result<Self, ConfigError> {
         let environment = vars.parsed_or_default("ATLASHUB_ENV", "`development` or `production`")?;
-        let public_listen = vars.parsed_or_default("ATLASHUB_PUBLIC_LISTEN", "an address such as 127.0.0.1:8080")?;
+        let public_listen =
+            vars.parsed_or_default("ATLASHUB_PUBLIC_LISTEN", "an IP address and port such as 127.0.0.1:8080")?;
         let admin_listen: SocketAddr =
-            vars.parsed_or_default("ATLASHUB_ADMIN_LISTEN", "an address such as 127.0.0.1:8081")?;
+            vars.parsed_or_default("ATLASHUB_ADMIN_LISTEN", "an IP address and port such as 127.0.0.1:8081")?;
         let database = database(vars)?;
         // Checked before the store's keys are read, so that the error names the missing URL, and not a missing key.
         if matches!(database, DatabaseConfig::Embedded { .. }) && vars.text("ATLASHUB_S3_ENDPOINT")?.is_some() {
@@ -191,7 +192,7 @@ impl Config {
                     ConfigError::new(
                         "ATLASHUB_TRUSTED_PROXIES",
                         problem,
-                        "list addresses or networks, for example 172.16.0.0/12",
+                        "list IP addresses or networks, for example 172.16.0.0/12",
                     )
                 },
             )?,
@@ -278,7 +279,7 @@ impl Config {
             return Err(ConfigError::new(
                 "ATLASHUB_ADMIN_LISTEN",
                 "is the same address as ATLASHUB_PUBLIC_LISTEN",
-                "give each surface its own port, so that the public host name never reaches an admin route",
+                "give each listener its own port, so that the public host name never reaches an admin route",
             ));
         }
         Ok(())

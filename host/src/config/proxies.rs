@@ -1,4 +1,4 @@
-//! The proxies that are trusted to report the address of a client.
+//! The proxies that are trusted to report the IP address of a client.
 
 use std::net::IpAddr;
 
@@ -23,7 +23,7 @@ impl ProxyTrust {
                 None => (entry, None),
             };
             let address: IpAddr =
-                address.parse().map_err(|_| format!("lists `{entry}`, which is not an address or network"))?;
+                address.parse().map_err(|_| format!("lists `{entry}`, which is not an IP address or network"))?;
             let bits = if address.is_ipv4() { 32 } else { 128 };
             let prefix = match prefix {
                 Some(text) => text
@@ -42,7 +42,7 @@ impl ProxyTrust {
         self.networks.iter().any(|(network, prefix)| in_network(peer, *network, *prefix))
     }
 
-    /// Returns the client's address: the peer's, or the one in the header if the peer is a trusted proxy.
+    /// Returns the client's IP address: the peer's, or the one in the header if the peer is a trusted proxy.
     pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {

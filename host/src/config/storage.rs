@@ -53,7 +53,8 @@ impl StorageConfig {
         // S3 limits objects to 5 TiB.
         let max_object_bytes = vars.number("ATLASHUB_MAX_OBJECT_BYTES", 1..=5 << 40)? as i64;
         let Some(endpoint) = vars.origin("ATLASHUB_S3_ENDPOINT")? else {
-            let configured = vars.parsed("ATLASHUB_EMBEDDED_S3_LISTEN", "an address such as 127.0.0.1:8082")?;
+            let configured =
+                vars.parsed("ATLASHUB_EMBEDDED_S3_LISTEN", "an IP address and port such as 127.0.0.1:8082")?;
             let listen = match (configured, &public_endpoint) {
                 (Some(address), _) => StoreAddress::Fixed(address),
                 // The proxy behind that endpoint connects to this address.

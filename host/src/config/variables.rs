@@ -231,8 +231,8 @@ variables! {
         "Comma-separated hosts to which jobs and plugins may send HTTP requests, each as \
          `[scheme://]host[:port][+private]`. The host is a name, an IP address (IPv6 in brackets), `*.suffix`, or `*` \
          for any public host. Without a scheme, `http` and `https` are allowed. Without a port, all ports are allowed \
-         except those of other protocols, such as 25 and 5432. `+private` permits private addresses, and can't follow \
-         `*`. Unset: no host.";
+         except those of other protocols, such as 25 and 5432. `+private` permits private IP addresses, and can't \
+         follow `*`. Unset: no host.";
     plain "ATLASHUB_CA_FILE" ""
         "PEM file with certificate authorities that HTTP requests of jobs and plugins, webhooks and mail trust in \
          addition to the public ones. For Postgres, set `sslrootcert` in its URL. The certificate of the S3 store is \

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The kind of an address, ordered from allowed to forbidden for requests from the platform.
+/// The kind of an IP address, ordered from allowed to forbidden for requests from the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum AddressKind {
     /// An address on the public Internet.
@@ -17,7 +17,7 @@ pub(super) enum AddressKind {
 
 use AddressKind::{Metadata, Private, Public, Unusable};
 
-/// Returns the kind of an address. The kind of a translated address follows from the address that is embedded in it.
+/// Returns the kind of an IP address. The kind of a translated address follows from the address that is embedded in it.
 ///
 /// Follows the IANA special-purpose registries of IPv4 and IPv6 addresses (RFC 6890 and its updates).
 pub(super) fn kind_of(address: IpAddr) -> AddressKind {

@@ -29,7 +29,7 @@ pub(super) fn build_client(tls: &rustls::ClientConfig, addresses: Vec<SocketAddr
         .build()
 }
 
-/// Resolves every name to the addresses that passed the checks.
+/// Resolves every name to the IP addresses that passed the checks.
 struct CheckedAddresses(Vec<SocketAddr>);
 
 impl Resolve for CheckedAddresses {

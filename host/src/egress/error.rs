@@ -23,7 +23,7 @@ pub enum EgressError {
     )]
     PortNotAllowed { host: String, port: u16 },
     #[error(
-        "`{host}` resolves to a private address or a reserved one; private ones are allowed if \
+        "`{host}` resolves to a private or reserved IP address; private ones are allowed if \
          ATLASHUB_HTTP_ALLOWED_HOSTS contains `{host}+private`"
     )]
     PrivateAddress { host: String },

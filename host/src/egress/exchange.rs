@@ -30,7 +30,7 @@ use crate::config::{AllowedHosts, HostPermit, TrustedCertificates, WebScheme, ca
 const MAX_REDIRECTS: u32 = 10;
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 const MAX_RESPONSE_HEADER_BYTES: usize = 128 << 10;
-/// Maximum time that a check waits for the addresses of a host.
+/// Maximum time that a check waits for the IP addresses of a host.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Sends requests that pass the checks. Cheap to clone.
@@ -68,7 +68,7 @@ impl Egress {
     }
 
     /// Returns a client for the origin of `url` only, even if it is not on the allowlist: for a URL that the owner
-    /// entered. A private address still needs an allowlist entry with `+private`.
+    /// entered. A private IP address still needs an allowlist entry with `+private`.
     ///
     /// # Errors
     /// Returns `InvalidUrl` if `url` is not an HTTP URL with a valid host.
@@ -81,7 +81,7 @@ impl Egress {
     }
 
     /// Resolves a host that is not reached over HTTP and that the owner entered, for example a mail server. Returns the
-    /// addresses of the host; private ones only if the allowlist has an entry for the host without a scheme and with
+    /// IP addresses of the host; private ones only if the allowlist has an entry for the host without a scheme and with
     /// `+private`. Connect to these addresses and don't resolve the host again.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Outgoing HTTP requests of plugins and notifications. Those of plugins reach only hosts on the allowlist. Those of a
-//! notification channel reach only the origin of the URL that the owner entered. Both reach private addresses only if
-//! the allowlist permits it explicitly.
+//! notification channel reach only the origin of the URL that the owner entered. Both reach private IP addresses only
+//! if the allowlist permits it explicitly.
 //!
-//! A target is checked in this order: the URL (parsed once), the allowlist, the caller's scope, the port, then every
+//! A target is checked in this order: the URL (parsed once), the allowlist, the caller's scope, the port, then every IP
 //! address that the host name resolves to. The client connects only to the addresses that passed, on a new connection
 //! for each request. It does not resolve the name again, and reuses no connection for a later request. The target of a
 //! redirect passes all checks again.
@@ -12,7 +12,7 @@
 //! store or to Cloudflare Access don't use this module; their addresses are configuration.
 //!
 //! Modules in reading order:
-//! - `address`: kinds of addresses.
+//! - `address`: kinds of IP addresses.
 //! - `request`, `error`: the public types.
 //! - `target`, `resolver`: the checks of one target.
 //! - `hop`: one request, and the request that follows a redirect.

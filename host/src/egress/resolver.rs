@@ -5,7 +5,7 @@ use std::{io, net::IpAddr};
 use futures_util::{FutureExt as _, future::BoxFuture};
 
 /// Resolves host names. A request resolves its host once, and the host of each redirect once. The client connects only
-/// to returned addresses that pass the checks.
+/// to returned IP addresses that pass the checks.
 pub trait ResolveHost: Send + Sync + 'static {
     fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
 }

@@ -1,4 +1,4 @@
-//! The target of an outgoing request: parses and checks its URL, and resolves and checks its addresses.
+//! The target of an outgoing request: parses and checks its URL, and resolves and checks its IP addresses.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::config::{AllowedHosts, HostPattern, HostPermit, WebScheme, canonical_host};
 
-/// Maximum number of addresses of one host that are tried.
+/// Maximum number of IP addresses of one host that are tried.
 const MAX_ADDRESSES: usize = 8;
 
 /// Ports of other protocols, whose servers could interpret a request body as commands: the ports that browsers block

@@ -1,4 +1,4 @@
-//! Finds the address of the client of a request.
+//! Finds the IP address of the client of a request.
 
 use std::{
     convert::Infallible,
@@ -12,7 +12,7 @@ use axum::{
 
 use crate::config::ProxyTrust;
 
-/// Address of the client: the peer's, or the one that a trusted proxy reports.
+/// IP address of the client: the peer's, or the one that a trusted proxy reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -25,7 +25,7 @@ pub fn client_network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Returns the request with its [`ClientAddress`], if the address of its peer is known.
+/// Returns the request with its [`ClientAddress`], if the IP address of its peer is known.
 pub fn add_client_address(trust: &ProxyTrust, mut request: Request) -> Request {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     if let Some(peer) = peer {
@@ -35,7 +35,7 @@ pub fn add_client_address(trust: &ProxyTrust, mut request: Request) -> Request {
     request
 }
 
-/// Extracts the address that [`add_client_address`] added. Without it, returns the peer's address, or loopback for a
+/// Extracts the IP address that [`add_client_address`] added. Without it, returns the peer's address, or loopback for a
 /// router without a listener.
 impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = Infallible;

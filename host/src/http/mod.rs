@@ -5,7 +5,7 @@
 //! - `path`: converts paths to their normal form before they are routed.
 //! - `responses`: limits on the size of each response, and of all responses together.
 //! - `connections`: the listeners, which accept connections and limit their number.
-//! - `client_address`: the address of the client.
+//! - `client_address`: the IP address of the client.
 //! - `limits`: limits on the number, duration and body size of requests, divided into shares.
 //! - `body`: extractors whose rejections are `ApiError`s, with `decode`; `paging`: pages with a cursor.
 //! - `event_stream`: responses of server-sent events.

@@ -147,7 +147,8 @@ async fn send(state: &NotificationState, channel: Uuid, delivery: &Attempt) -> R
 pub(super) const UNREADABLE_SETTINGS: &str =
     "The channel's settings can't be opened with the current master key. Enter all of them again.";
 
-/// Sends one message to a channel of the given kind and settings. With `recipient`, sends it only to that address.
+/// Sends one message to a channel of the given kind and settings. With `recipient`, sends it only to that e-mail
+/// address.
 pub(super) async fn send_message(
     state: &NotificationState,
     kind: ChannelKind,

@@ -7,12 +7,12 @@
 //! growing delays, up to a limit. The last error is stored with the channel.
 //!
 //! Deliberately absent: knowledge of jobs, plugins or backups; `app` turns their events into notifications. Public
-//! webhook URLs need no entry in the allowlist, because the owner entered them; private addresses do.
+//! webhook URLs need no entry in the allowlist, because the owner entered them; private IP addresses do.
 //!
 //! Reading order: `notification` (the message), `settings` (a channel's settings, validated and sealed), `queries`,
-//! `notifier` (writes the outbox), `delivery` (reads the outbox), `recipients` (addresses that failed, each of which
-//! becomes a delivery of its own), `channels/` (sending, by kind of channel), `disk` (the check for free disk space),
-//! `health` (for the overview), `history` (the list of deliveries), `routes`.
+//! `notifier` (writes the outbox), `delivery` (reads the outbox), `recipients` (e-mail addresses that failed, each of
+//! which becomes a delivery of its own), `channels/` (sending, by kind of channel), `disk` (the check for free disk
+//! space), `health` (for the overview), `history` (the list of deliveries), `routes`.
 
 mod notification;
 mod settings;

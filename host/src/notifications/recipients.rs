@@ -1,4 +1,4 @@
-//! Addresses of an e-mail channel to which a message could not be sent, although the mail server was reached. Each of
+//! E-mail addresses of a channel to which a message could not be sent, although the mail server was reached. Each of
 //! them becomes a delivery of its own, so that retries and refusals do not affect the other addresses.
 
 use sqlx::PgConnection;
@@ -6,14 +6,14 @@ use uuid::Uuid;
 
 use super::queries::AttemptResult;
 
-/// The result of an attempt for one address.
+/// The result of an attempt for one e-mail address.
 pub(super) struct RecipientResult<'a> {
     pub address: &'a str,
     pub result: AttemptResult<'a>,
 }
 
-/// Adds deliveries to single addresses, as copies of the delivery that was attempted. Notifications are not merged into
-/// them, because the other addresses would not get those notifications.
+/// Adds deliveries to single e-mail addresses, as copies of the delivery that was attempted. Notifications are not
+/// merged into them, because the other addresses would not get those notifications.
 pub(super) async fn insert_deliveries(
     connection: &mut PgConnection,
     delivery: Uuid,

@@ -202,7 +202,7 @@ fn discord_url(settings: &ChannelSettings, egress: &Egress) -> ApiResult<Secret>
     let discord =
         ["discord.com", "discordapp.com"].iter().any(|name| host == *name || host.ends_with(&format!(".{name}")));
     if discord && !(parsed.scheme() == "https" && parsed.path().starts_with("/api/webhooks/")) {
-        return Err(ApiError::invalid("`url` is not the address of a Discord webhook.").with_hint(
+        return Err(ApiError::invalid("`url` is not the URL of a Discord webhook.").with_hint(
             "In Discord: channel settings, Integrations, Webhooks, Copy Webhook URL. \
              It starts with https://discord.com/api/webhooks/.",
         ));
@@ -258,7 +258,7 @@ fn email(settings: &ChannelSettings) -> ApiResult<EmailSettings> {
     };
     let to = settings.to.as_deref().unwrap_or_default();
     if to.is_empty() || to.len() > MAX_RECIPIENTS {
-        return Err(ApiError::invalid(format!("`to` must contain 1 to {MAX_RECIPIENTS} addresses.")));
+        return Err(ApiError::invalid(format!("`to` must contain 1 to {MAX_RECIPIENTS} e-mail addresses.")));
     }
     Ok(EmailSettings {
         // In a URL, an IPv6 address has brackets. `to_string` of the address omits them.

@@ -115,7 +115,7 @@ pub(super) const ACTS: &[(&str, &str, &str, &[&str])] = &[
     ("auth.reset", "reset", "reset", &["the password of user {email}", "the password of a user"]),
     ("auth.signup", "signed up", "sign up", &["as user {email}", "as a user"]),
     ("auth.update_user", "changed", "change", &["their account"]),
-    ("auth.verify", "verified", "verify", &["the address of user {email}", "the address of a user"]),
+    ("auth.verify", "verified", "verify", &["the e-mail address of user {email}", "the e-mail address of a user"]),
     ("job.create", "created", "create", &["job {name}", "a job"]),
     ("job.update", "changed", "change", &["job {name}", "a job"]),
     ("job.delete", "deleted", "delete", &["job {name}", "a job"]),

@@ -158,7 +158,7 @@ fn NewExportDialog(
     let mut choices = vec![Choice {
         label: format!("The whole database of {name}"),
         help: "All tables with their structure, policies, functions and rows. Also the tables of end-user login, with \
-               the users' addresses and password hashes."
+               the users' e-mail addresses and password hashes."
             .to_owned(),
         source: ExportSource::Database { project_id: Some(project.clone()) },
     }];

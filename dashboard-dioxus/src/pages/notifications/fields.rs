@@ -62,7 +62,7 @@ const EMAIL: &[FieldOf] = &[
         ..field("password", "Password", "Stored encrypted, never shown again.")
     },
     FieldOf { required: true, ..field("from", "From", "For example AtlasHub <atlashub@example.com>.") },
-    FieldOf { required: true, ..field("to", "To", "Addresses, separated by commas.") },
+    FieldOf { required: true, ..field("to", "To", "E-mail addresses, separated by commas.") },
 ];
 
 fn fields_of(kind: ChannelKind) -> &'static [FieldOf] {

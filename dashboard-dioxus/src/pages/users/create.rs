@@ -52,7 +52,7 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
                     on_close.call(());
                 }
                 Err(refused) if refused.code() == Some("email_taken") => {
-                    email_error.set(Some("Another user has this address.".to_owned()));
+                    email_error.set(Some("Another user has this e-mail address.".to_owned()));
                 }
                 Err(refused) if is_about_email(&refused) => {
                     let message = "This is not an e-mail address. Enter one such as `ada@example.com`.";
@@ -123,7 +123,7 @@ pub(super) fn CreateUserDialog(project: String, on_close: EventHandler<()>) -> E
     }
 }
 
-/// Returns whether the server refused the address itself.
+/// Returns whether the server refused the e-mail address itself.
 fn is_about_email(failure: &Failure) -> bool {
     failure.code() == Some("invalid_request") && failure.message().starts_with("`email` is not")
 }

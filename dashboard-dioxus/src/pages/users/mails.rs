@@ -50,11 +50,11 @@ pub(super) struct Mails {
     magic_link: Mail,
 }
 
-const VERIFY: &str = "Verify the address";
+const VERIFY: &str = "Verify the e-mail address";
 const RESET: &str = "Reset the password";
-const CHANGE_EMAIL: &str = "Confirm a new address";
+const CHANGE_EMAIL: &str = "Confirm a new e-mail address";
 const MAGIC_LINK: &str = "Sign in with a link";
-const EMAIL_TAKEN: &str = "Someone signed up with your address";
+const EMAIL_TAKEN: &str = "Someone signed up with your e-mail address";
 
 impl From<&MailTexts> for Mails {
     fn from(texts: &MailTexts) -> Self {
@@ -116,7 +116,7 @@ pub(super) fn MailFields(mails: Mails, on_change: EventHandler<Mails>) -> Elemen
                 code { "{{{{email}}}}" }
                 " and "
                 code { "{{{{project}}}}" }
-                " stand for the link, the address of the user and the name of the project."
+                " stand for the link, the e-mail address of the user and the name of the project."
             }
             for (index, (label, mail)) in mails.labelled().into_iter().enumerate() {
                 MailField {

@@ -108,7 +108,7 @@ fn Switches(typed: Signal<Typed>, has_mail: bool) -> Element {
             on_change: move |checked| typed.write().allow_signup = checked,
         }
         Switch {
-            name: "Require a verified address",
+            name: "Require a verified e-mail address",
             help: mail_help(has_mail, has_site, "Users can sign in once they have opened the mailed link."),
             checked: typed.read().require_verified_email,
             on_change: move |checked| typed.write().require_verified_email = checked,
@@ -202,7 +202,7 @@ fn Links(typed: Signal<Typed>) -> Element {
         }
         TextField {
             id: "verify-path",
-            label: "Path of the link that verifies an address",
+            label: "Path of the link that verifies an e-mail address",
             value: typed.read().verify_path.clone(),
             on_change: move |text| typed.write().verify_path = text,
         }

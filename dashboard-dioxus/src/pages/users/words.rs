@@ -83,7 +83,7 @@ fn known_event(action: &str) -> Option<&'static str> {
         "mfa_recovery_codes" => "replaced the recovery codes of the second factor",
         "mfa_remove" => "removed the second factor",
         "logout" => "signed out",
-        "verify" => "verified the address",
+        "verify" => "verified the e-mail address",
         "update_user" => "changed the account",
         "recover" => "requested a password reset link",
         "reset" => "reset the password",

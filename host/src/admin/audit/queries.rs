@@ -28,7 +28,7 @@ pub(crate) struct AuditFilter {
     pub(super) to: Option<DateTime<Utc>>,
     /// Only entries about this resource, for example the id of a key.
     pub(super) target: Option<String>,
-    /// Only entries whose actor, action, project, target, address, request id or details contain this text. Case is
+    /// Only entries whose actor, action, project, target, IP address, request id or details contain this text. Case is
     /// ignored.
     pub(super) q: Option<String>,
 }

@@ -41,7 +41,7 @@ pub(crate) struct AuditQuery {
     to: Option<DateTime<Utc>>,
     /// Only entries about this resource, for example the id of a key.
     target: Option<String>,
-    /// Only entries whose actor, action, project, target, address, request id or details contain this text. Case is
+    /// Only entries whose actor, action, project, target, IP address, request id or details contain this text. Case is
     /// ignored.
     q: Option<String>,
 }

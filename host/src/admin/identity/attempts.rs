@@ -1,4 +1,4 @@
-//! Failed sign-ins: limits them per address, and combines them into few audit entries.
+//! Failed sign-ins: limits them per IP address, and combines them into few audit entries.
 
 use std::{
     net::IpAddr,
@@ -12,22 +12,22 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 use crate::http::client_network;
 
-/// Maximum number of failures per second and address. Nobody can guess a token or a code, so the maximum only limits
+/// Maximum number of failures per second and IP address. Nobody can guess a token or a code, so the maximum only limits
 /// the load. It is high enough that a program with an old token gets a clear error for each of its requests.
 const MAX_FAILURES_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
-/// Number of failures that an address may cause at once, if it caused none lately.
+/// Number of failures that an IP address may cause at once, if it caused none lately.
 const FAILURE_BURST: NonZeroU32 = NonZeroU32::new(200).unwrap();
-/// Minimum time that an address must wait after too many failures.
+/// Minimum time that an IP address must wait after too many failures.
 const MIN_WAIT: Duration = Duration::from_secs(1);
-/// Time after an audit entry in which failures of the same kind and address cause no other entry. The next entry
+/// Time after an audit entry in which failures of the same kind and IP address cause no other entry. The next entry
 /// contains their number.
 const FOLD_INTERVAL: Duration = Duration::from_secs(60);
 /// Number of failures after which entries without recent failures are removed. A removal visits every entry, so it must
 /// not happen on each failure.
 const REMOVAL_INTERVAL: u32 = 1000;
 
-/// Counts failures: by address for the limit, by address and kind for the audit log. The addresses of one IPv6 network
-/// count as one.
+/// Counts failures: by IP address for the limit, by IP address and kind for the audit log. The addresses of one IPv6
+/// network count as one.
 pub(super) struct Attempts {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
     blocked_until: DashMap<IpAddr, Instant>,
@@ -36,7 +36,7 @@ pub(super) struct Attempts {
     failures: AtomicU32,
 }
 
-/// The time of the last audit entry of an address and kind, and the number of failures since then.
+/// The time of the last audit entry of an IP address and kind, and the number of failures since then.
 struct Report {
     recorded_at: Option<Instant>,
     failures_since: u32,
@@ -54,8 +54,8 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// Returns the time that the address must wait, or `None` if it need not wait. Meanwhile, codes are refused without
-    /// being checked, and wrong tokens are refused without being counted. The right token is accepted.
+    /// Returns the time that the IP address must wait, or `None` if it need not wait. Meanwhile, codes are refused
+    /// without being checked, and wrong tokens are refused without being counted. The right token is accepted.
     pub(super) fn remaining_wait(&self, address: IpAddr) -> Option<Duration> {
         let until = *self.blocked_until.get(&client_network(address))?;
         until.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())

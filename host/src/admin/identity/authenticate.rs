@@ -36,7 +36,7 @@ impl AdminIdentity {
     ///
     /// # Errors
     /// Returns 401 without a valid credential; `details.signIn` names the method by which the owner signs in. Returns
-    /// 403 if an account of Access is not an owner's, 429 for a wrong token after too many failed sign-ins from the
+    /// 403 if an account of Access is not an owner's, 429 for a wrong token after too many failed sign-ins from the IP
     /// address, and 503 if the keys of Access can't be fetched or the platform database can't be reached.
     pub(super) async fn authenticate(&self, headers: &HeaderMap, address: IpAddr) -> ApiResult<Authenticated> {
         self.find_caller(headers, address).await.map_err(|error| match error.code() {
@@ -79,8 +79,8 @@ impl AdminIdentity {
         }))
     }
 
-    /// Authenticates by the development token. The right one is accepted even from an address that must wait: it is too
-    /// long to be guessed, and others at the same address must not lock the owner out.
+    /// Authenticates by the development token. The right one is accepted even from an IP address that must wait: it is
+    /// too long to be guessed, and others at the same address must not lock the owner out.
     pub(super) async fn by_dev_token(&self, token: &[u8], address: IpAddr) -> ApiResult<AdminCaller> {
         let is_valid =
             self.dev_token.as_ref().is_some_and(|expected| constant_time_eq(expected.expose().as_bytes(), token));
@@ -167,10 +167,8 @@ impl AdminIdentity {
     fn check_wait(&self, address: IpAddr) -> ApiResult<()> {
         match self.attempts.remaining_wait(address) {
             None => Ok(()),
-            Some(wait) => {
-                Err(ApiError::new(Code::RateLimited, "Too many failed sign-ins from this address.")
-                    .with_retry_after(wait))
-            }
+            Some(wait) => Err(ApiError::new(Code::RateLimited, "Too many failed sign-ins from this IP address.")
+                .with_retry_after(wait)),
         }
     }
 
@@ -186,12 +184,12 @@ impl AdminIdentity {
             AssertionError::NotTheOwner(name) => {
                 self.record_failure(address, "access", Some(name)).await;
                 ApiError::new(Code::Forbidden, "This account is not an owner.")
-                    .with_hint("Sign in as the owner, or add the address to ATLASHUB_OWNER_EMAIL.")
+                    .with_hint("Sign in as the owner, or add the e-mail address to ATLASHUB_OWNER_EMAIL.")
             }
         }
     }
 
-    /// Counts a failed sign-in, and records it unless a recent entry covers it. The entry contains the kind, the
+    /// Counts a failed sign-in, and records it unless a recent entry covers it. The entry contains the kind, the IP
     /// address and the name of the account, if known, but never the credential.
     async fn record_failure(&self, address: IpAddr, kind: &'static str, actor: Option<String>) {
         metrics::counter!("atlashub_admin_sign_in_failures_total", "kind" => kind).increment(1);

@@ -66,7 +66,7 @@ pub(super) async fn consume_code(pool: &PgPool, code: &str) -> Result<bool, sqlx
     Ok(consumed.rows_affected() == 1)
 }
 
-/// The address and browser that opened a session, so that the owner recognizes it.
+/// The IP address and browser that opened a session, so that the owner recognizes it.
 pub(super) struct Browser {
     address: IpAddr,
     user_agent: Option<String>,

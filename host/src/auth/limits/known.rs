@@ -1,4 +1,4 @@
-//! The addresses from which users have lately signed in or refreshed a session.
+//! The IP addresses from which users have lately signed in or refreshed a session.
 
 use std::{collections::HashMap, mem, net::IpAddr};
 
@@ -6,14 +6,14 @@ use parking_lot::Mutex;
 
 use super::Key;
 
-/// Maximum number of addresses per account.
+/// Maximum number of IP addresses per account.
 const MAX_ADDRESSES: usize = 8;
 /// Maximum number of accounts per generation.
 const MAX_ACCOUNTS: usize = 5000;
 
 type Generation = HashMap<Key, Vec<IpAddr>>;
 
-/// The last addresses from which users have signed in or refreshed their session, for up to 10 000 accounts.
+/// The last IP addresses from which users have signed in or refreshed their session, for up to 10 000 accounts.
 #[derive(Default)]
 pub(super) struct KnownAddresses(Mutex<Generations>);
 

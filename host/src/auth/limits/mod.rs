@@ -1,12 +1,12 @@
-//! Limits the attempts per client address and per account.
+//! Limits the attempts per client IP address and per account.
 //!
 //! An attempt is charged when it begins. The charge is refunded if the password of a login, a mailed token, or the code
 //! at the second step of a login is correct, so that only wrong ones count. Other attempts, such as sign-ups and
 //! changes of a password, are not refunded.
 //!
-//! Nobody can lock another user's account. While an account's limit is exceeded, addresses take turns at the
-//! account (`turns`). Other limits, such as that on mails to an account, have no turns. An address from which the user
-//! has signed in lately (`known`) has its turn after five seconds, whatever other addresses do. Any other address has a
+//! Nobody can lock another user's account. While an account's limit is exceeded, IP addresses take turns at the account
+//! (`turns`). Other limits, such as that on mails to an account, have no turns. An IP address from which the user has
+//! signed in lately (`known`) has its turn after five seconds, whatever other addresses do. Any other address has a
 //! turn within a minute while up to 2200 others attack the account. While more attack, a lottery decides which
 //! addresses have turns. Each process counts on its own.
 
@@ -34,8 +34,8 @@ use crate::{
     secrets::sha256,
 };
 
-/// Factor by which the secret key raises the limit of an address. The address is then that of a server, which acts for
-/// many users.
+/// Factor by which the secret key raises the limit of an IP address. The address is then that of a server, which acts
+/// for many users.
 const SERVER_FACTOR: u32 = 10;
 
 /// A kind of attempt. Each kind has limits of its own.
@@ -45,7 +45,7 @@ pub(super) enum Attempt {
     /// Signing in with a password, or giving the current password to change it.
     LogIn,
     Refresh,
-    /// Asking for a mailed link, or causing one with a sign-up, a login or a new address.
+    /// Asking for a mailed link, or causing one with a sign-up, a login or a new e-mail address.
     Recover,
     /// Using the token of a mailed link.
     MailedToken,
@@ -92,7 +92,7 @@ impl Attempt {
     }
 }
 
-/// The SHA-256 of a project with an address or an account.
+/// The SHA-256 of a project with an IP address or an account.
 type Key = [u8; 32];
 
 fn key(project: &str, name: &str) -> Key {
@@ -150,10 +150,10 @@ impl AttemptLimits {
         &self.0.counters[attempt as usize]
     }
 
-    /// Charges an attempt to an address, and to an account if one is given.
+    /// Charges an attempt to an IP address, and to an account if one is given.
     ///
     /// # Errors
-    /// Returns 429 if the address is above its limit, or if the account is and the address has no turn.
+    /// Returns 429 if the IP address is above its limit, or if the account is and the address has no turn.
     pub(super) fn begin(
         &self,
         attempt: Attempt,
@@ -189,7 +189,7 @@ impl AttemptLimits {
         }
     }
 
-    /// Charges an account, but no address. While the account is above its limit, no address has a turn.
+    /// Charges an account, but no IP address. While the account is above its limit, no IP address has a turn.
     ///
     /// # Errors
     /// Returns 429 if the account is above its limit.
@@ -199,7 +199,7 @@ impl AttemptLimits {
         accounts.charge(&key(project, account), cost, None, Instant::now()).map(drop).map_err(too_many)
     }
 
-    /// Remembers that a user has signed in or refreshed a session from an address. From this address, logins to the
+    /// Remembers that a user has signed in or refreshed a session from an IP address. From this address, logins to the
     /// account are then possible whatever other addresses do. `email` is the user's e-mail address.
     pub(super) fn remember(&self, project: &str, email: &str, address: IpAddr) {
         self.0.known.remember(key(project, email), client_network(address));

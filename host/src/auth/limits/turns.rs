@@ -1,16 +1,16 @@
-//! Turns of addresses at an account whose limit is exceeded.
+//! Turns of IP addresses at an account whose limit is exceeded.
 //!
-//! Strangers, which are addresses that are not known (`known`), wait in one queue, and each has one place in it however
-//! often it asks. Their turns are [`TURN_INTERVAL`] apart. So they have 50 attempts per second in total, and each has
-//! at most one in 20 seconds. A stranger that asks while 2200 others attack has its turn within 49 seconds: the queue
-//! begins at most [`MIN_WAIT`] from now, and contains at most 2200 turns, which take 44 seconds.
+//! Strangers, which are IP addresses that are not known (`known`), wait in one queue, and each has one place in it
+//! however often it asks. Their turns are [`TURN_INTERVAL`] apart. So they have 50 attempts per second in total, and
+//! each has at most one in 20 seconds. A stranger that asks while 2200 others attack has its turn within 49 seconds:
+//! the queue begins at most [`MIN_WAIT`] from now, and contains at most 2200 turns, which take 44 seconds.
 //!
 //! If the queue reaches [`MAX_WAIT`] ahead, there are more strangers than turns, and nothing distinguishes the user
 //! from the others. Then lots decide who is in the queue: each stranger has one lot per [`LOT_LIFETIME`], and the
 //! lowest lots stay. An address that is known does not wait in the queue. Its turn comes after [`MIN_WAIT`].
 //!
-//! The memory is bounded to about 4600 addresses per account: every stranger in it has or had a turn of its own, and is
-//! removed at most [`KEPT`] plus [`REST`] after that turn.
+//! The memory is bounded to about 4600 IP addresses per account: every stranger in it has or had a turn of its own, and
+//! is removed at most [`KEPT`] plus [`REST`] after that turn.
 
 use std::{
     collections::HashMap,
@@ -21,24 +21,24 @@ use std::{
 
 /// Time between two turns of strangers.
 const TURN_INTERVAL: Duration = Duration::from_millis(20);
-/// Time until the first possible turn of an address.
+/// Time until the first possible turn of an IP address.
 const MIN_WAIT: Duration = Duration::from_secs(5);
 /// Maximum time until a turn. It is short enough that a user who obeys `Retry-After`, which is in whole seconds, has
 /// the turn within a minute.
 const MAX_WAIT: Duration = Duration::from_secs(50);
 /// Time for which a turn can be used after it has come.
 const KEPT: Duration = Duration::from_secs(20);
-/// Time after an address has used its turn, during which it can't wait for another one.
+/// Time after an IP address has used its turn, during which it can't wait for another one.
 const REST: Duration = Duration::from_secs(20);
 const LOT_LIFETIME: Duration = Duration::from_secs(20);
-/// Minimum time between two removals of unused turns and of addresses that have rested.
+/// Minimum time between two removals of unused turns and of IP addresses that have rested.
 const REMOVAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The client that makes an attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client {
     pub(super) address: IpAddr,
-    /// Whether the user has signed in from the address lately (`known`).
+    /// Whether the user has signed in from the IP address lately (`known`).
     pub(super) is_known: bool,
 }
 

@@ -5,17 +5,17 @@ use api_types::{MailText, MailTexts};
 /// A kind of mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::auth) enum MailKind {
-    /// The link that verifies the address of a user who signed up.
+    /// The link that verifies the e-mail address of a user who signed up.
     Verify,
     /// The link that resets a password.
     Reset,
-    /// The link that confirms a new address, sent to that address.
+    /// The link that confirms a new e-mail address, sent to that address.
     ChangeEmail,
     /// The sign-in link.
     MagicLink,
-    /// The notice that someone tried to use a user's address for another account.
+    /// The notice that someone tried to use a user's e-mail address for another account.
     EmailTaken,
-    /// The notice that another address was requested, sent to the current one.
+    /// The notice that another e-mail address was requested, sent to the current one.
     ChangeRequested,
 }
 
@@ -48,7 +48,7 @@ impl MailKind {
         let (subject, before, button, after) = match self {
             Self::Verify => (
                 "Confirm your e-mail address",
-                "Confirm that this is your address, for your account at {{project}}:",
+                "Confirm that this is your e-mail address, for your account at {{project}}:",
                 "Confirm address",
                 "The link works once, for one hour. If you did not sign up, ignore this mail.",
             ),
@@ -61,7 +61,7 @@ impl MailKind {
             ),
             Self::ChangeEmail => (
                 "Confirm your new e-mail address",
-                "Confirm that {{email}} is your new address, for your account at {{project}}:",
+                "Confirm that {{email}} is your new e-mail address, for your account at {{project}}:",
                 "Confirm address",
                 "The link works once, for one hour. If you did not ask for it, ignore this mail.",
             ),

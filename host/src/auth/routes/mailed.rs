@@ -1,4 +1,4 @@
-//! Handlers for mailed links: verifying an address, resetting a password, and signing in.
+//! Handlers for mailed links: verifying an e-mail address, resetting a password, and signing in.
 
 use api_types::{
     AskForMagicLink, ConfirmMagicLink, ErrorBody, RecoverAccount, RecoveryAccepted, ResetPassword, SignedInUser,
@@ -16,8 +16,8 @@ use crate::{
 
 /// Verify an e-mail address
 ///
-/// Uses the token of a mailed link, which works once within an hour. Verifies the address of a user who signed up, or
-/// confirms a new address, and signs the user in.
+/// Uses the token of a mailed link, which works once within an hour. Verifies the e-mail address of a user who signed
+/// up, or confirms a new one, and signs the user in.
 #[utoipa::path(post, path = "/v1/auth/verify", tag = "auth", request_body = VerifyEmail,
     responses((status = 200, body = SignedInUser),
         (status = 401, body = ErrorBody, description = "`invalid_token`"),
@@ -36,8 +36,8 @@ pub(crate) async fn verify_email(
 
 /// Ask for a link to reset a password
 ///
-/// Mails the link if the address has an account. The response is the same if it has none, or if no link can be mailed
-/// for the project.
+/// Mails the link if the e-mail address has an account. The response is the same if it has none, or if no link can be
+/// mailed for the project.
 #[utoipa::path(post, path = "/v1/auth/recover", tag = "auth", request_body = RecoverAccount,
     responses((status = 202, body = RecoveryAccepted),
         (status = 404, body = ErrorBody, description = "`auth_disabled`"), (status = 429, body = ErrorBody)))]
@@ -75,8 +75,8 @@ pub(crate) async fn reset_password(
 
 /// Ask for a link to sign in
 ///
-/// Mails a link that signs in without a password, if the address has an account. The response is the same if it has
-/// none.
+/// Mails a link that signs in without a password, if the e-mail address has an account. The response is the same if it
+/// has none.
 #[utoipa::path(post, path = "/v1/auth/magic-link", tag = "auth", request_body = AskForMagicLink,
     responses((status = 202, body = RecoveryAccepted),
         (status = 403, body = ErrorBody, description = "`magic_link_disabled`"),
@@ -95,9 +95,9 @@ pub(crate) async fn ask_for_magic_link(
 
 /// Sign in with a mailed link
 ///
-/// Uses the token of the link, which works once within 15 minutes. Verifies the user's address, too. If the address was
-/// not verified before and the user has no second factor, removes the password and ends all sessions: they may belong
-/// to someone else who signed up with the address.
+/// Uses the token of the link, which works once within 15 minutes. Verifies the user's e-mail address, too. If the
+/// address was not verified before and the user has no second factor, removes the password and ends all sessions: they
+/// may belong to someone else who signed up with the address.
 #[utoipa::path(post, path = "/v1/auth/magic-link/confirm", tag = "auth", request_body = ConfirmMagicLink,
     responses((status = 200, body = SignedInUser),
         (status = 401, body = ErrorBody, description = "`invalid_token`"),

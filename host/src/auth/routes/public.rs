@@ -32,7 +32,7 @@ impl<T: Serialize> IntoResponse for Private<T> {
 
 /// Sign up
 ///
-/// Creates a user and signs the user in. If the project requires a verified address, `session` is null, and the
+/// Creates a user and signs the user in. If the project requires a verified e-mail address, `session` is null, and the
 /// response is the same for an address that is taken.
 #[utoipa::path(post, path = "/v1/auth/signup", tag = "auth", request_body = SignUp,
     responses((status = 201, body = SignedUp),
@@ -129,7 +129,7 @@ pub(crate) async fn get_current_user(
 /// Update the signed-in user
 ///
 /// Changing the password requires the current one, if the user has one, and ends the user's other sessions. A new
-/// address takes effect when the user opens the link that is mailed to it.
+/// e-mail address takes effect when the user opens the link that is mailed to it.
 #[utoipa::path(patch, path = "/v1/auth/me", tag = "auth", request_body = UpdateCurrentUser,
     responses((status = 200, body = CurrentUser), (status = 400, body = ErrorBody),
         (status = 401, body = ErrorBody, description = "Not signed in, or `invalid_credentials`"),

@@ -64,7 +64,8 @@ pub(in crate::auth) async fn require(
 ///
 /// # Errors
 /// Returns 401 `invalid_token` for a challenge that is unknown or no longer valid, 401 `invalid_code` for a wrong code,
-/// 404 `auth_disabled` if login is off, 429 after too many attempts from the address, and the errors of [`check_totp`].
+/// 404 `auth_disabled` if login is off, 429 after too many attempts from the IP address, and the errors of
+/// [`check_totp`].
 pub(in crate::auth) async fn verify(
     state: &AuthState,
     caller: &Caller,

@@ -103,7 +103,7 @@ pub(in crate::auth) async fn confirm(
         if activated.is_ok()
             && let Err(error) = mailed_tokens::cancel_email_change(&state.database, project, user).await
         {
-            tracing::error!(project, user, cause = error.cause(), "a change of an address was not cancelled");
+            tracing::error!(project, user, cause = error.cause(), "a change of an e-mail address was not cancelled");
         }
         separate_refusal(entry, activated)
     })
@@ -246,7 +246,7 @@ async fn check_proof(state: &AuthState, project: &str, account: &Account, proof:
     if is_right { Ok(()) } else { Err(invalid_code()) }
 }
 
-/// Removes a user's second factor, at the owner's request. Returns the user's address.
+/// Removes a user's second factor, at the owner's request. Returns the user's e-mail address.
 ///
 /// # Errors
 /// Returns 404 if there is no such user or the user has no second factor, and 404 `auth_disabled` if login is off.

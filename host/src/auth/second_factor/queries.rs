@@ -106,7 +106,7 @@ pub(super) async fn charge(database: &AuthDatabase, project: &str, user: &str) -
 }
 
 /// Activates a factor with its recovery codes. Records the factor in the session, ends the user's other sessions, and
-/// cancels a requested change of the address, which one of them may have begun. Returns false if the secret was
+/// cancels a requested change of the e-mail address, which one of them may have begun. Returns false if the secret was
 /// replaced or the session has ended in the meantime.
 pub(super) async fn activate(
     database: &AuthDatabase,

@@ -24,12 +24,12 @@ use crate::{
 
 /// Time limit of connecting to one IP address of the mail server. It leaves time for other addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time limit of all messages of one attempt. Addresses to which no message was sent by then are tried again.
+/// Time limit of all messages of one attempt. E-mail addresses to which no message was sent by then are tried again.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Sends the message as plain text to each address on its own, so that a refused address does not affect the others.
-/// The server's certificate must be issued by a public or a configured authority. A server with a private address needs
-/// an allowlist entry with `+private`.
+/// Sends the message as plain text to each e-mail address on its own, so that a refused address does not affect the
+/// others. The server's certificate must be issued by a public or a configured authority. A server with a private IP
+/// address needs an allowlist entry with `+private`.
 pub(super) async fn send(
     settings: &EmailSettings,
     message: &Message,
@@ -41,11 +41,11 @@ pub(super) async fn send(
     let is_wanted = |mailbox: &&Mailbox| recipient.is_none_or(|address| mailbox.email.to_string() == address);
     let mailboxes: Vec<&Mailbox> = mailboxes.filter(is_wanted).collect();
     if mailboxes.is_empty() {
-        return Err(ChannelError::never("The address was removed from the channel."));
+        return Err(ChannelError::never("The e-mail address was removed from the channel."));
     }
     let started = Instant::now();
     let resolving = state.egress.resolve(&settings.host, settings.port);
-    // The connections use these checked addresses, because the host could resolve to others a moment later.
+    // The connections use these checked IP addresses, because the host could resolve to others a moment later.
     let addresses = tokio::time::timeout(TIMEOUT, resolving).await.map_err(|_| no_response())??;
     let server = Server { settings, addresses, trusted: &state.trusted };
     let mut sent = Sent::default();
@@ -80,14 +80,14 @@ pub(super) async fn send(
     }
 }
 
-/// The reason why a message could not be sent to one address.
+/// The reason why a message could not be sent to one e-mail address.
 struct SendError {
     error: ChannelError,
-    /// Whether the server refused this address or message, so that others can still succeed.
+    /// Whether the server refused this e-mail address or message, so that others can still succeed.
     concerns_address: bool,
 }
 
-/// A mail server at the addresses that passed the checks.
+/// A mail server at the IP addresses that passed the checks.
 struct Server<'a> {
     settings: &'a EmailSettings,
     addresses: Vec<SocketAddr>,
@@ -102,14 +102,14 @@ impl Server<'_> {
             concerns_address: true,
         })?;
         let sending = async {
-            let mut outcome = Err(of_channel(ChannelError::later("The mail server has no address.")));
+            let mut outcome = Err(of_channel(ChannelError::later("The mail server has no IP address.")));
             for address in &self.addresses {
                 let transport = transport(self.settings, address.ip(), self.trusted).map_err(of_channel)?;
                 match transport.send(mail.clone()).await {
                     Ok(_) => return Ok(()),
                     Err(error) => {
                         outcome = Err(failure(self.settings, &error));
-                        // The server replied, or its certificate is wrong: another address would make no difference.
+                        // The server replied, or its certificate is wrong: another IP address would make no difference.
                         if error.is_permanent() || error.is_transient() || error.is_client() || error.is_tls() {
                             break;
                         }
@@ -141,7 +141,7 @@ fn failure(settings: &EmailSettings, error: &lettre::transport::smtp::Error) -> 
 }
 
 /// Returns whether a reply is about the session or its authentication (RFC 5321, section 4.2.3, and RFC 4954, section
-/// 6). It would be the same for every address.
+/// 6). It would be the same for every e-mail address.
 fn is_about_session(code: u16) -> bool {
     matches!(code, 421 | 432 | 454 | 500..=504 | 521 | 530 | 534 | 535 | 538)
 }

@@ -34,16 +34,16 @@ pub(super) enum Retry {
     After(Duration),
 }
 
-/// The result of sending a message: whether it was sent, and the addresses to which it could not be sent.
+/// The result of sending a message: whether it was sent, and the e-mail addresses to which it could not be sent.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    /// Whether at least one address received the message.
+    /// Whether at least one e-mail address received the message.
     pub any: bool,
     pub failed: Vec<(String, ChannelError)>,
 }
 
 impl Sent {
-    /// Returns the errors of all addresses, one per line.
+    /// Returns the errors of all e-mail addresses, one per line.
     pub(super) fn error(&self) -> Option<String> {
         let lines: Vec<&str> = self.failed.iter().map(|(_, error)| error.text.as_str()).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
@@ -73,8 +73,8 @@ impl From<EgressError> for ChannelError {
 /// Sends a message once. An e-mail channel sends it only to `recipient`, if one is given.
 ///
 /// # Errors
-/// Fails if no address received the message and the same retry applies to all of them. A retry sends the message to all
-/// addresses.
+/// Fails if no e-mail address received the message and the same retry applies to all of them. A retry sends the message
+/// to all addresses.
 pub(super) async fn send(
     settings: &Settings,
     message: &Message,

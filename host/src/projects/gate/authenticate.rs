@@ -74,7 +74,7 @@ pub async fn authenticate(
     response
 }
 
-/// Serves a project's public keys without an API key. Limits how many unknown projects an address may ask for.
+/// Serves a project's public keys without an API key. Limits how many unknown projects an IP address may ask for.
 async fn public_keys(gate: &PublicGate, address: ClientAddress, request: Request, next: Next) -> Response {
     let project = request.uri().path().trim_start_matches(PUBLIC_KEYS_PATH);
     if !gate.tokens.is_cached(project)

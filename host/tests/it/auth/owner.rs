@@ -94,7 +94,7 @@ async fn users_are_created_listed_and_searched() {
     }
     let (status, error) = create("user_0@example.com").await;
     assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "email_taken"));
-    assert_eq!(error["error"]["hint"], "Use another address, or change the existing user.");
+    assert_eq!(error["error"]["hint"], "Use another e-mail address, or change the existing user.");
     let (status, body) = log_in(&project, "user_3@example.com", PASSWORD).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     let mut path = project.path("/users?limit=2");

@@ -64,7 +64,7 @@ pub(super) fn FindUser(
         ModalDialog { name: "View as a signed-in user", on_close,
             div { class: "palette",
                 Finder {
-                    name: "Find a user by address",
+                    name: "Find a user by e-mail address",
                     list_name: "Users",
                     options,
                     query,
