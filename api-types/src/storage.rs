@@ -129,7 +129,7 @@ pub enum UploadMode {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignUpload {
-    /// The bucket. Optional on the admin surface, where it is part of the path.
+    /// The bucket. Optional in the admin API, where it is part of the path.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bucket: String,
     /// Path inside the bucket, for example `notes/x.png`.
@@ -310,7 +310,7 @@ pub struct SignedDownload {
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 pub struct ListObjects {
-    /// The bucket. Optional on the admin surface, where it is part of the path.
+    /// The bucket. Optional in the admin API, where it is part of the path.
     pub bucket: Option<String>,
     /// Returns only paths that start with this text.
     pub prefix: Option<String>,

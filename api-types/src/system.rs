@@ -49,7 +49,7 @@ pub struct SystemInfo {
     pub project_connections: u32,
     /// Maximum number of connections of this process to project databases.
     pub project_connection_budget: u32,
-    /// URL of the public surface.
+    /// URL of the public API.
     pub public_url: String,
     /// URL of the object store as clients reach it.
     pub storage_public_endpoint: String,
@@ -216,7 +216,7 @@ pub struct CreateSession {
     pub token: Option<String>,
 }
 
-/// The caller of the admin surface.
+/// The caller of the admin API.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -234,7 +234,7 @@ pub struct Session {
     pub id: Option<String>,
 }
 
-/// The method by which a caller of the admin surface is authenticated.
+/// The method by which a caller of the admin API is authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -253,7 +253,7 @@ text_enum!(SignInMethod {
     Session => "session",
 });
 
-/// The way in which the owner signs in. It is in `details.signIn` of a 401 response of the admin surface.
+/// The way in which the owner signs in. It is in `details.signIn` of a 401 response of the admin API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -78,7 +78,7 @@ pub struct ForeignKey {
     pub name: String,
     /// Columns of this table.
     pub columns: Vec<String>,
-    /// The referenced table. On the admin surface it has the form `schema.table` if the schema is not `public`.
+    /// The referenced table. In the admin API it has the form `schema.table` if the schema is not `public`.
     pub references_table: String,
     /// Columns of the referenced table, in the order of `columns`.
     pub references_columns: Vec<String>,

@@ -104,7 +104,7 @@ pub(crate) async fn get_metrics() -> Response {
 
 /// Get the OpenAPI document
 ///
-/// The OpenAPI 3.1 document of both surfaces.
+/// The OpenAPI 3.1 document of the public and the admin API.
 #[utoipa::path(get, path = "/openapi.json", tag = "system", responses((status = 200, body = Object)))]
 pub(crate) async fn get_openapi() -> ApiJson<utoipa::openapi::OpenApi> {
     ApiJson(crate::router::openapi())

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::error::CommandError;
 
-/// Print the OpenAPI 3.1 document of both surfaces
+/// Print the OpenAPI 3.1 document of the public and the admin API
 ///
 /// Needs no configuration and no services.
 #[derive(Debug, clap::Args)]

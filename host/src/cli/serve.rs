@@ -49,7 +49,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Run the server
 ///
-/// The public surface serves /v1 on ATLASHUB_PUBLIC_LISTEN (default 127.0.0.1:8080). The admin surface serves the
+/// The public listener serves /v1 on ATLASHUB_PUBLIC_LISTEN (default 127.0.0.1:8080). The admin listener serves the
 /// dashboard and /admin/v1 on ATLASHUB_ADMIN_LISTEN (default 127.0.0.1:8081).
 ///
 /// Without ATLASHUB_DATABASE_URL and ATLASHUB_S3_ENDPOINT, the server runs a private Postgres and object store with

@@ -256,7 +256,7 @@ fn panicked() -> Response {
 
 async fn unknown_path() -> ApiError {
     ApiError::new(Code::NotFound, "There is no such path.")
-        .with_hint("See /openapi.json of the admin surface for all paths.")
+        .with_hint("See /openapi.json of the admin listener for all paths.")
 }
 
 /// Responds to navigation with the dashboard's document, and to other requests with 404. The dashboard's own router

@@ -31,7 +31,7 @@ use crate::app::App;
         (name = "db", description = "Rows of a project's tables"),
         (name = "auth", description = "Login of end users"),
         (name = "storage", description = "Files of a project"),
-        (name = "health", description = "Health checks of both surfaces"),
+        (name = "health", description = "Health checks of both listeners"),
         (name = "session", description = "The owner's session"),
         (name = "projects", description = "Projects"),
         (name = "keys", description = "API keys of a project"),
@@ -158,11 +158,11 @@ fn security(group: Group, operation_id: Option<&str>) -> Vec<SecurityRequirement
 }
 
 fn public_server() -> Server {
-    server("The public surface, for `/v1`", "127.0.0.1:8080")
+    server("The public listener, for `/v1`", "127.0.0.1:8080")
 }
 
 fn admin_server() -> Server {
-    server("The admin surface, for everything else", "127.0.0.1:8081")
+    server("The admin listener, for everything else", "127.0.0.1:8081")
 }
 
 fn server(description: &str, listener: &str) -> Server {

@@ -36,7 +36,7 @@ pub(super) fn check_host<'a>(headers: &'a HeaderMap, uri: &'a Uri, allowed: &[St
     if is_consistent && split_host(host).is_some_and(|(name, _)| is_allowed(name, allowed)) {
         return Ok(host);
     }
-    Err(ApiError::new(Code::HostNotAllowed, "The admin surface does not accept this host name.")
+    Err(ApiError::new(Code::HostNotAllowed, "The admin listener does not accept this host name.")
         .with_hint("Use localhost, or add the name to ATLASHUB_ADMIN_HOSTS."))
 }
 

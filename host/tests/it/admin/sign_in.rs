@@ -278,6 +278,7 @@ async fn unknown_host_names_return_403() {
         assert_eq!(response.0.as_u16(), expected, "{host}: {response:?}");
         if expected == 403 {
             assert_eq!(code_of(&response).1, "host_not_allowed");
+            assert_eq!(response.1["error"]["message"], "The admin listener does not accept this host name.");
         }
         assert_eq!(client.get("/healthz").await.0, StatusCode::OK, "{host}");
     }
