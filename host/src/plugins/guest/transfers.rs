@@ -35,8 +35,8 @@ impl<S> RunState<S> {
         match permits.try_acquire_owned() {
             Ok(permit) => Ok(Transfer { _permit: permit }),
             Err(_) => Err(CallError::too_large(format!(
-                "this run already has {MAX_TRANSFERS} open transfers (such as uploads, downloads, dumps, queries and \
-                 streamed HTTP requests), the maximum; finish one first"
+                "this run already has {MAX_TRANSFERS} open transfers (uploads, downloads, copies of objects, dumps, \
+                 verifications, queries, exports, imports and streamed HTTP requests), the maximum; finish one first"
             ))),
         }
     }
