@@ -45,9 +45,9 @@ pub enum Refusal {
     NameMismatch { file: String, manifest: String },
     #[error("serial {0} is above the maximum of 2^63 - 1")]
     SerialTooHigh(u64),
-    #[error("serial {serial} is below {highest}, which ran here before; older serials are not loaded")]
+    #[error("serial {serial} is below {highest}, which was loaded before; older serials are not loaded")]
     Downgrade { serial: u64, highest: u64 },
-    #[error("another file with serial {0} ran here before; give the new version a higher serial")]
+    #[error("another file with serial {0} was loaded before; give the new version a higher serial")]
     SameSerial(u64),
     #[error("it imports `{0}`, which is not an interface of atlashub:plugin@0.1.0")]
     ForeignImport(String),

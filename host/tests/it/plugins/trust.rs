@@ -249,8 +249,8 @@ async fn plugin_with_older_or_reused_serial_is_rejected() {
         assert_eq!(until_plugin(&app.admin(), "hello", has_reason).await["state"], "rejected");
     };
     let older = component(&manifest("hello", 4));
-    rejected(&app, &older, "below 5").await;
-    rejected(&app, &with_body(&manifest("hello", 5), "(nop)"), "another file with serial 5").await;
+    rejected(&app, &older, "below 5, which was loaded before").await;
+    rejected(&app, &with_body(&manifest("hello", 5), "(nop)"), "another file with serial 5 was loaded").await;
 
     folder.remove("hello");
     until_plugin(&app.admin(), "hello", |response| response["error"]["code"] == "not_found").await;
