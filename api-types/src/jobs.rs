@@ -243,7 +243,8 @@ pub struct UpdateJob {
     /// Whether the schedule is active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Time limit of one attempt, 100 to 86400000 milliseconds, and not above the limit of the plugin's runs.
+    /// Time limit of one attempt, 100 to 86400000 milliseconds, and not above the limit of the plugin's runs. Required
+    /// with another `plugin` if the stored time limit is above the limit of its runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i32>,
     /// Number of retries after a failed attempt, 0 to 100.

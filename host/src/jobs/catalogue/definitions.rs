@@ -229,13 +229,14 @@ pub(super) fn check_project_is_given(jobs: &Jobs, plugin: &str, project: Option<
 
 /// Checks that runs of a plugin may take as long as this time limit.
 pub(super) async fn check_timeout(jobs: &Jobs, plugin: &str, timeout_ms: i32) -> ApiResult<()> {
-    match jobs.runner.max_duration(plugin).await {
-        Some(max) if u128::from(timeout_ms.unsigned_abs()) > max.as_millis() => Err(ApiError::invalid(format!(
-            "`timeoutMs` must be at most {}: runs of plugin `{plugin}` are stopped after that time.",
-            max.as_millis()
-        ))),
-        _ => Ok(()),
+    let Some(max) = jobs.runner.max_duration(plugin).await else { return Ok(()) };
+    let max_ms = max.as_millis();
+    if u128::from(timeout_ms.unsigned_abs()) <= max_ms {
+        return Ok(());
     }
+    let message =
+        format!("`timeoutMs` must be at most {max_ms}: runs of plugin `{plugin}` are stopped after that time.");
+    Err(ApiError::invalid(message).with_detail("field", "timeoutMs".into()))
 }
 
 /// Checks that the runner can run a plugin's job with these parameters, and returns the job's name.

@@ -204,6 +204,7 @@ async fn stored_time_limit_is_checked_when_a_job_gets_another_plugin() {
     );
     let message = error["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("`timeoutMs` must be at most 3600000"), "{message}");
+    assert_eq!(error["error"]["details"]["field"], "timeoutMs", "{error}");
     for (timeout_ms, fields) in [(None, vec!["timeoutMs"]), (Some(60_000), vec![])] {
         let mut definition = json!({ "jobId": job, "plugin": "cleanup", "params": {} });
         if let Some(timeout_ms) = timeout_ms {

@@ -6,7 +6,10 @@ use api_types::{CronPreview, CronPreviewRequest, JobCheck, JobFieldError};
 use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
-use super::{draft::Draft, parameters::Node};
+use super::{
+    draft::{Draft, seconds},
+    parameters::Node,
+};
 use crate::{
     remote::{self, Failure, Method, connection},
     text,
@@ -103,9 +106,9 @@ fn by_field(errors: Vec<JobFieldError>, draft: &Draft) -> BTreeMap<String, Strin
         .collect()
 }
 
-/// Rewords an error of the API for the form: replaces names of JSON fields by labels, and asks for a value if the field
-/// is empty.
-fn in_form_words(field: &str, message: &str, draft: &Draft) -> String {
+/// Rewords an error of the API for the form: replaces names of JSON fields by labels and milliseconds by seconds, and
+/// asks for a value if the field is empty.
+pub(super) fn in_form_words(field: &str, message: &str, draft: &Draft) -> String {
     let (value, request, label) = match field {
         "name" => (draft.name.as_str(), "Enter a name.", "The name"),
         "httpUrl" => (draft.url.as_str(), "Enter the URL to call.", "The URL"),
@@ -113,17 +116,36 @@ fn in_form_words(field: &str, message: &str, draft: &Draft) -> String {
         "plugin" => (draft.plugin.as_str(), "Choose a plugin.", "The plugin"),
         "pluginJob" => (draft.plugin_job.as_str(), "Choose a job.", "The job"),
         "timezone" => (draft.timezone.as_str(), "Choose a time zone.", "The time zone"),
+        "timeoutMs" => ("typed", "", "The time limit"),
+        "retryBackoffMs" => ("typed", "", "The wait"),
         _ => ("typed", "", ""),
     };
     if value.trim().is_empty() {
         return request.to_owned();
     }
     let name = format!("`{field}`");
-    match message.strip_prefix(&format!("{name}: ")) {
+    let message = match message.strip_prefix(&format!("{name}: ")) {
         Some(reason) => text::sentence(reason),
         None if label.is_empty() => message.to_owned(),
         None => message.replace(&name, label),
-    }
+    };
+    if field.ends_with("Ms") { in_seconds(&message) } else { message }
+}
+
+/// Converts the milliseconds in an error to seconds, except in a reason after a colon, which may contain other numbers.
+fn in_seconds(message: &str) -> String {
+    let end = message.find(':').unwrap_or(message.trim_end_matches('.').len());
+    let (limits, rest) = message.split_at(end);
+    let mut is_converted = false;
+    let words = limits.split(' ').map(|word| match word.parse::<i32>() {
+        Ok(milliseconds) => {
+            is_converted = true;
+            seconds(milliseconds)
+        }
+        Err(_) => word.to_owned(),
+    });
+    let words = words.collect::<Vec<_>>().join(" ");
+    if is_converted { format!("{words} seconds{rest}") } else { message.to_owned() }
 }
 
 #[cfg(test)]
@@ -141,6 +163,21 @@ mod tests {
             ("name", name_error, "The name must have 1 to 120 characters."),
             ("scheduleCron", "`scheduleCron`: minute 61 is not in 0–59.", "Minute 61 is not in 0–59."),
             ("params", "The target is unknown.", "The target is unknown."),
+            (
+                "timeoutMs",
+                "`timeoutMs` must be from 100 to 86400000.",
+                "The time limit must be from 0.1 to 86400 seconds.",
+            ),
+            (
+                "timeoutMs",
+                "`timeoutMs` must be at most 3600000: runs of plugin `cleanup 2` are stopped after that time.",
+                "The time limit must be at most 3600 seconds: runs of plugin `cleanup 2` are stopped after that time.",
+            ),
+            (
+                "retryBackoffMs",
+                "`retryBackoffMs` must be from 0 to 3600000.",
+                "The wait must be from 0 to 3600 seconds.",
+            ),
         ] {
             assert_eq!(in_form_words(field, message, &draft), expected);
         }

@@ -242,7 +242,7 @@ impl Fields {
 }
 
 /// Converts milliseconds to seconds, without zeros at the end: `1.5`.
-fn seconds(milliseconds: i32) -> String {
+pub(super) fn seconds(milliseconds: i32) -> String {
     let text = format!("{:.3}", f64::from(milliseconds) / 1000.0);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -157,7 +157,7 @@ pub(super) fn JobForm(#[props(default)] job: Option<Job>) -> Element {
                         address::go(&format!("/jobs/{}", job.id));
                     }
                     Err(error) => {
-                        refused.set(field_errors(&error));
+                        refused.set(field_errors(&error, &now));
                         failure.set(Some(error));
                         focus_first_error().await;
                     }
@@ -293,15 +293,18 @@ async fn save(draft: &Draft, base: &Draft, nodes: &[Node], job: Option<&str>) ->
     remote::send(Method::Patch, &path, &changed).await
 }
 
-/// Returns the errors of parameters from the details of a failure, by field.
-fn field_errors(failure: &Failure) -> BTreeMap<String, String> {
+/// Returns the errors of fields and parameters from the details of a failure, by field.
+fn field_errors(failure: &Failure, draft: &Draft) -> BTreeMap<String, String> {
     let problems =
         failure.details().and_then(|details| details.get("problems")?.as_array()).cloned().unwrap_or_default();
+    let of_field =
+        failure.field().map(|field| (field.to_owned(), check::in_form_words(field, &failure.message(), draft)));
     problems
         .iter()
         .filter_map(|problem| {
             Some((format!("params{}", problem.get("path")?.as_str()?), problem.get("message")?.as_str()?.to_owned()))
         })
+        .chain(of_field)
         .collect()
 }
 
@@ -336,5 +339,21 @@ mod tests {
         let errors = names.map(|name| (name.to_owned(), name.to_owned()));
         let shown = errors_without_field(&BTreeMap::from(errors), &draft, &parameters::nodes(&schema));
         assert_eq!(shown, ["httpUrl", "params/old", "projectId"]);
+    }
+
+    #[test]
+    fn refusal_of_a_field_is_shown_at_the_field() {
+        let failure = Failure::Refused {
+            status: 400,
+            code: "invalid_request".to_owned(),
+            message: "`timeoutMs` must be at most 60000: runs are stopped after that time.".to_owned(),
+            hint: None,
+            request_id: None,
+            details: Some(Box::new(serde_json::json!({ "field": "timeoutMs" }))),
+            retry_after: None,
+        };
+        let shown = "The time limit must be at most 60 seconds: runs are stopped after that time.".to_owned();
+        let errors = field_errors(&failure, &Draft::new("UTC".to_owned()));
+        assert_eq!(errors, BTreeMap::from([("timeoutMs".to_owned(), shown)]));
     }
 }
