@@ -122,11 +122,16 @@ fn failed_in_words(failed: i64) -> String {
 }
 
 /// Returns the sentence that follows "All is well.". Its "oldest backup" is the oldest of the databases' last good
-/// backups, as in the fact "Oldest last good backup". Databases without any good backup do not count.
+/// backups, as in the fact "Oldest last good backup". Databases without any good backup are counted separately: they
+/// need no attention while the first backup of their job is not overdue.
 pub(super) fn all_is_well(facts: &OverviewFacts, now: DateTime<Utc>) -> String {
-    let backup = match &facts.oldest_backup {
-        Some(oldest) => format!("oldest backup {} old", text::duration_in_words(now - oldest.backup.at)),
-        None => "no good backup".to_owned(),
+    let oldest = facts.oldest_backup.as_ref().map(|oldest| text::duration_in_words(now - oldest.backup.at));
+    let backup = match (oldest, facts.without_backup_count) {
+        (None, _) => "no good backup".to_owned(),
+        (Some(age), 0) => format!("oldest backup {age} old"),
+        (Some(age), count) => {
+            format!("oldest backup {age} old, {} without a good backup", text::count(count, "database", "databases"))
+        }
     };
     format!(
         "{}, {backup}, {} in 24 hours, {}.",
@@ -198,6 +203,12 @@ mod tests {
         assert_eq!(
             all_is_well(&facts, now),
             "4 projects, oldest backup 3 hours old, 128 runs in 24 hours, none failed."
+        );
+        let new_project = OverviewFacts { without_backup_count: 1, ..facts };
+        assert_eq!(
+            all_is_well(&new_project, now),
+            "4 projects, oldest backup 3 hours old, 1 database without a good backup, 128 runs in 24 hours, none \
+             failed."
         );
     }
 }
