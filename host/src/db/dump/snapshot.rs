@@ -143,7 +143,8 @@ pub(in crate::db) async fn count_rows(
 }
 
 /// Returns the number of rows of each table of a database that was loaded just now. Reads it from the statistics of
-/// Postgres if they agree with `expected`. Counts the rows of the other tables, because statistics may be missing.
+/// Postgres if they agree with `expected`. Counts the rows of the other tables, because statistics may be missing. Also
+/// counts those of tables that should be empty, because missing statistics say that no row was inserted.
 pub(in crate::db) async fn count_loaded_rows(
     client: &mut ExclusiveClient,
     mut tables: Vec<Table>,
@@ -154,7 +155,8 @@ pub(in crate::db) async fn count_loaded_rows(
     client.mark_idle();
     let inserted: HashSet<(&str, &str, i64)> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     let is_inserted = |rows: &&TableRows| {
-        i64::try_from(rows.rows).is_ok_and(|number| inserted.contains(&(&*rows.schema, &*rows.table, number)))
+        let number = i64::try_from(rows.rows).ok().filter(|number| *number > 0);
+        number.is_some_and(|number| inserted.contains(&(&*rows.schema, &*rows.table, number)))
     };
     let expected: HashMap<(&str, &str), u64> =
         expected.iter().filter(is_inserted).map(|rows| ((&*rows.schema, &*rows.table), rows.rows)).collect();

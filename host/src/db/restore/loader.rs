@@ -44,7 +44,8 @@ pub struct LoadTarget<'a> {
     pub standard_privileges: &'a str,
     /// Whether an object that can't be created after the rows were loaded makes the restore fail, or is left out.
     pub failed_objects: FailedObjects,
-    /// Numbers of rows that the caller expects. A table is counted only if Postgres has not inserted this number.
+    /// Numbers of rows that the caller expects. A table is counted only if Postgres has not inserted this number, or if
+    /// the number is 0.
     pub expected: &'a [TableRows],
 }
 
