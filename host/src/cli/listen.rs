@@ -43,7 +43,7 @@ pub(super) async fn serve(
     let stopping = CancellationToken::new();
     for (surface, router, limits) in surfaces {
         tracing::info!(address = %surface.address, max_connections = limits.max_connections,
-            "the {} listener is ready", limits.name);
+            "the {} surface is listening", limits.name);
         servers.spawn(serve_connections(surface.listener, router, limits, stopping.clone()));
     }
     drop(stop.wait_for(|stop| *stop).await);

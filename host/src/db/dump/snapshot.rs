@@ -35,10 +35,12 @@ const TABLES: &str = "SELECT n.nspname::text, c.relname::text, pg_catalog.format
                          AND d.deptype = 'e')
      ORDER BY 1, 2";
 
-/// Selects the tables from which no row was deleted, and the number of rows that were inserted into each.
+/// Selects the tables that were neither emptied by `TRUNCATE` nor had rows deleted, and the number of rows that were
+/// inserted into each.
 const INSERTED: &str = "SELECT n.nspname::text, c.relname::text, pg_catalog.pg_stat_get_tuples_inserted(c.oid)
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'r' AND pg_catalog.pg_stat_get_tuples_deleted(c.oid) = 0";
+     WHERE c.relkind = 'r' AND pg_catalog.pg_stat_get_tuples_deleted(c.oid) = 0
+       AND pg_catalog.pg_relation_size(c.oid) > 0";
 
 /// The number of rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -145,8 +145,8 @@ impl ProgramVars {
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             let url = || format!("http://{}", event["address"].as_str().expect("an address"));
             match event["message"].as_str() {
-                Some("the public listener is ready") => public_url = url(),
-                Some("the admin listener is ready") => admin_url = url(),
+                Some("the public surface is listening") => public_url = url(),
+                Some("the admin surface is listening") => admin_url = url(),
                 _ => {}
             }
             log.push(line);
