@@ -1,4 +1,4 @@
-//! The dialog "Add column": a form, and the SQL that it writes.
+//! The dialog "New column": a form, and the SQL that it writes.
 
 use dioxus::prelude::*;
 
@@ -14,15 +14,15 @@ use crate::{
 };
 
 /// Id of the form in the dialog.
-const FORM: &str = "add-column-form";
+const FORM: &str = "new-column";
 
 const TYPES: &str = "column-types";
 const TABLES: &str = "column-tables";
 
 #[component]
-pub(super) fn AddColumn(project: String, detail: Shared, on_close: EventHandler<()>) -> Element {
+pub(super) fn NewColumnDialog(project: String, detail: Shared, on_close: EventHandler<()>) -> Element {
     let empty = NewColumn { data_type: "text".to_owned(), nullable: true, ..NewColumn::default() };
-    let form = draft::use_form(|| format!("column.{project}.{}", detail.name));
+    let form = draft::use_form(|| format!("new-column.{project}.{}", detail.name));
     let name = form.use_field("name", String::new());
     let data_type = form.use_field("type", empty.data_type.clone());
     let default = form.use_field("default", String::new());
@@ -48,20 +48,20 @@ pub(super) fn AddColumn(project: String, detail: Shared, on_close: EventHandler<
         None if is_taken => Some("The table already has a column of this name.".to_owned()),
         problem => problem.map(str::to_owned),
     };
-    let can_add = !typed.is_empty() && name_error.is_none();
+    let can_create = !typed.is_empty() && name_error.is_none();
     let needs_default = !column.nullable && column.default.trim().is_empty();
     let is_dirty = column != empty;
     let sql = write_added_column(&detail.name, &column);
-    let shown_sql = if can_add { sql.clone() } else { "-- Fill in the required fields.".to_owned() };
-    let add = move |event: FormEvent| {
+    let shown_sql = if can_create { sql.clone() } else { "-- Fill in the required fields.".to_owned() };
+    let create = move |event: FormEvent| {
         event.prevent_default();
-        if run.is_busy() || !can_add {
+        if run.is_busy() || !can_create {
             return;
         }
         let statements = Statements { project: project.clone(), sql: sql.clone(), changed_policy: None };
         run.start(statements, move || {
             form.forget();
-            messages::show("Column added");
+            messages::show("Column created");
             on_close.call(());
         });
     };
@@ -71,7 +71,7 @@ pub(super) fn AddColumn(project: String, detail: Shared, on_close: EventHandler<
     };
     rsx! {
         Dialog {
-            title: "Add column",
+            title: "New column",
             description: "The column is added at the end of {detail.name}.",
             closable: !is_busy,
             on_close: move |()| on_close.call(()),
@@ -82,12 +82,12 @@ pub(super) fn AddColumn(project: String, detail: Shared, on_close: EventHandler<
                     class: "btn btn-primary btn-l",
                     r#type: "submit",
                     form: FORM,
-                    disabled: !can_add,
+                    disabled: !can_create,
                     "aria-disabled": is_busy,
-                    "Add column"
+                    "Create column"
                 }
             },
-            form { id: FORM, class: "stack", onsubmit: add,
+            form { id: FORM, class: "stack", onsubmit: create,
                 Suggestions { names, types_id: TYPES, tables_id: TABLES }
                 Field {
                     id: "column-name", label: "Name", value: name, required: true, autofocus: true, error: name_error,
