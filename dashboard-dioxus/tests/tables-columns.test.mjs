@@ -36,6 +36,12 @@ test("form adds a column to a table, and shows its SQL", async (t) => {
   await dialog.getByRole("checkbox", { name: "Accepts NULL" }).uncheck();
   const note = dialog.getByRole("note").filter({ hasText: "Rows that exist need a value." });
   await shown(note);
+  const references = dialog.getByRole("combobox", { name: "References" });
+  await references.fill("authors");
+  await shown(dialog.getByText('references "authors"'));
+  await name.focus();
+  await references.focus();
+  for (const key of ["Control+a", "Backspace"]) await page.keyboard.press(key);
   await dialog.getByRole("textbox", { name: "Default" }).fill("0");
   await hidden(note);
   await expectAccessible(page);

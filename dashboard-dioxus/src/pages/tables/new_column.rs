@@ -49,7 +49,7 @@ pub(super) fn NewColumnDialog(project: String, detail: Shared, on_close: EventHa
         problem => problem.map(str::to_owned),
     };
     let can_create = !typed.is_empty() && name_error.is_none();
-    let needs_default = !column.nullable && column.default.trim().is_empty();
+    let needs_default = !column.nullable && column.default.trim().is_empty() && !has_own_values(&column.data_type);
     let is_dirty = column != empty;
     let sql = write_added_column(&detail.name, &column);
     let shown_sql = if can_create { sql.clone() } else { "-- Fill in the required fields.".to_owned() };
@@ -92,7 +92,9 @@ pub(super) fn NewColumnDialog(project: String, detail: Shared, on_close: EventHa
                 Field {
                     id: "column-name", label: "Name", value: name, required: true, autofocus: true, error: name_error,
                 }
-                SuggestedField { id: "column-type", label: "Type", suggestions: TYPES, value: data_type }
+                SuggestedField {
+                    id: "column-type", label: "Type", suggestions: TYPES, value: data_type, suggests_all: true,
+                }
                 Field {
                     id: "column-default",
                     label: "Default",
@@ -139,6 +141,12 @@ pub(super) fn NewColumnDialog(project: String, detail: Shared, on_close: EventHa
     }
 }
 
+/// Returns whether a type gives values to the rows that exist, such as `bigserial` or a generated column.
+fn has_own_values(data_type: &str) -> bool {
+    let data_type = data_type.to_lowercase();
+    data_type.trim_end().ends_with("serial") || data_type.contains("generated")
+}
+
 /// A text field with suggestions.
 #[component]
 fn SuggestedField(
@@ -147,10 +155,13 @@ fn SuggestedField(
     /// Id of the list of suggestions.
     suggestions: &'static str,
     value: Signal<String>,
+    /// Whether the field is empty while it has the focus, so that browsers suggest all values: they only suggest those
+    /// that contain the field's text. The owner can't empty such a field.
+    #[props(default)]
+    suggests_all: bool,
     #[props(default)] help: &'static str,
 ) -> Element {
     let mut value = value;
-    // The field is empty while it has the focus: browsers only suggest values that contain its text.
     let mut is_choosing = use_signal(|| false);
     rsx! {
         div { class: "field",
@@ -165,7 +176,7 @@ fn SuggestedField(
                 "aria-describedby": (!help.is_empty()).then(|| format!("{id}-help")),
                 placeholder: "{value}",
                 value: if is_choosing() { "" } else { "{value}" },
-                onfocus: move |_| is_choosing.set(true),
+                onfocus: move |_| is_choosing.set(suggests_all),
                 onblur: move |_| is_choosing.set(false),
                 oninput: move |event| {
                     is_choosing.set(false);
@@ -175,6 +186,24 @@ fn SuggestedField(
             if !help.is_empty() {
                 p { class: "help", id: "{id}-help", "{help}" }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_some_types_give_values_to_rows_that_exist() {
+        for (data_type, expected) in [
+            ("bigserial", true),
+            ("Serial ", true),
+            ("int generated always as (a + 1) stored", true),
+            ("bigint", false),
+            ("", false),
+        ] {
+            assert_eq!(has_own_values(data_type), expected, "{data_type}");
         }
     }
 }
