@@ -2,6 +2,8 @@
 
 /// Characters that separate fields, if the file is read without settings.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Maximum number of fields of a record that are kept. Without it, a line of delimiters would need much memory.
+const MAX_FIELDS: usize = 100_000;
 /// Maximum number of records from which the delimiter is detected.
 const MAX_EXAMINED: usize = 201;
 
@@ -110,7 +112,10 @@ impl Records {
     }
 
     fn end_field(&mut self) {
-        self.fields.push(Field { text: String::from_utf8_lossy(&self.text).into_owned(), is_quoted: self.is_quoted });
+        if self.fields.len() < MAX_FIELDS {
+            let text = String::from_utf8_lossy(&self.text).into_owned();
+            self.fields.push(Field { text, is_quoted: self.is_quoted });
+        }
         self.text.clear();
         (self.state, self.is_quoted) = (State::FieldStart, false);
     }
