@@ -19,7 +19,7 @@ test("new folder is opened, and exists once a file is in it", async (t) => {
   const name = dialog.getByRole("textbox", { name: "Name" });
   await name.fill("..");
   await button(dialog, "Open folder").click();
-  await shown(dialog.getByRole("alert"));
+  await shown(dialog.getByRole("alert").filter({ hasText: "The name contains a segment" }));
   assert.equal(await name.getAttribute("aria-invalid"), "true");
   await name.fill(" 2026/autumn/ ");
   await button(dialog, "Open folder").click();
@@ -34,4 +34,9 @@ test("new folder is opened, and exists once a file is in it", async (t) => {
   await eventually(async () => (await paths()).join() === "2026/autumn/a.txt", "the file in the folder");
   await button(page, "New folder").click();
   await shown(dialog.getByText("The folder is created in uploads/2026/autumn/ with", { exact: false }));
+  // The form of another folder does not show what was typed for this one.
+  await name.fill("typed");
+  await page.goBack();
+  await shown(dialog.getByText("The folder is created in uploads/ with", { exact: false }));
+  assert.equal(await name.inputValue(), "");
 });

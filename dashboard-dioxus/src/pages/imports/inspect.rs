@@ -1,11 +1,11 @@
-//! Reads the beginning of a file, and detects its format and encoding.
+//! Reads parts of a file, and detects its format and encoding.
 
 use api_types::ImportFormat;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, File};
 
-/// Number of bytes that are read.
-const HEAD_BYTES: f64 = 65_536.0;
+/// Number of bytes that are read to detect the format.
+const HEAD_BYTES: u32 = 65_536;
 /// Maximum size of a file in bytes. The server has the same limit.
 const MAX_BYTES: f64 = 20.0 * 1024.0 * 1024.0 * 1024.0;
 
@@ -21,37 +21,47 @@ pub(super) struct Inspected {
 /// # Errors
 /// Returns a message that says why the file can't be imported, and what the owner can do.
 pub(super) async fn inspect(file: &File) -> Result<Inspected, String> {
-    kind_of(&head_of(file).await?, &file.name())
+    check_size(file)?;
+    kind_of(&part_of(file, 0, HEAD_BYTES).await?, &file.name())
 }
 
-/// Returns the first lines of a CSV file.
+/// Returns the first `length` bytes of a CSV file.
 ///
 /// # Errors
 /// Returns a message that says why the file can't be read as CSV, and what the owner can do.
-pub(in crate::pages) async fn first_lines_of_csv(file: &File) -> Result<String, String> {
-    let head = head_of(file).await?;
-    if kind_of(&head, &file.name())?.format != ImportFormat::Csv {
+pub(in crate::pages) async fn first_part_of_csv(file: &File, length: u32) -> Result<Vec<u8>, String> {
+    check_size(file)?;
+    let part = part_of(file, 0, length).await?;
+    let inspected = kind_of(&part, &file.name())?;
+    if inspected.format != ImportFormat::Csv {
         return Err("Only CSV files can be read here. Fill in the columns, then import the file.".to_owned());
     }
-    let mut lines = String::from_utf8_lossy(&head).into_owned();
-    if file.size() > HEAD_BYTES {
-        // The last line is incomplete.
-        lines.truncate(lines.rfind('\n').map_or(0, |end| end + 1));
+    if !inspected.is_utf8 {
+        return Err("The file is not UTF-8. Save it as UTF-8 first.".to_owned());
     }
-    Ok(lines)
+    Ok(part)
 }
 
-async fn head_of(file: &File) -> Result<Vec<u8>, String> {
+fn check_size(file: &File) -> Result<(), String> {
     if file.size() == 0.0 {
         return Err("The file is empty. Choose another file.".to_owned());
     }
     if file.size() > MAX_BYTES {
         return Err("The file is larger than 20 GiB. Split it into several files.".to_owned());
     }
+    Ok(())
+}
+
+/// Returns `length` bytes of a file from `start`, or fewer at its end.
+///
+/// # Errors
+/// Returns a message for the owner if the browser can't read the file.
+pub(in crate::pages) async fn part_of(file: &File, start: u32, length: u32) -> Result<Vec<u8>, String> {
     let unreadable = || "The browser could not read the file. Choose it again.".to_owned();
     let blob: &Blob = file;
-    let head = blob.slice_with_f64_and_f64(0.0, HEAD_BYTES).map_err(|_| unreadable())?;
-    let buffer = JsFuture::from(head.array_buffer()).await.map_err(|_| unreadable())?;
+    let (start, end) = (f64::from(start), f64::from(start) + f64::from(length));
+    let part = blob.slice_with_f64_and_f64(start, end).map_err(|_| unreadable())?;
+    let buffer = JsFuture::from(part.array_buffer()).await.map_err(|_| unreadable())?;
     Ok(js_sys::Uint8Array::new(&buffer).to_vec())
 }
 

@@ -23,7 +23,7 @@ use dioxus::prelude::*;
 
 use crate::address;
 use file::NewImport;
-pub(super) use inspect::first_lines_of_csv;
+pub(super) use inspect::{first_part_of_csv, part_of};
 use list::ImportList;
 use steps::ImportSteps;
 

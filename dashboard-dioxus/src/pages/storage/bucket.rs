@@ -91,8 +91,15 @@ pub fn Bucket(id: ReadSignal<String>, bucket: ReadSignal<String>) -> Element {
                     ObjectSheet { key: "{path}", project: id, bucket, path }
                 }
             }
-            if is_adding_folder() {
-                NewFolder { within: to.clone(), on_close: move |()| is_adding_folder.set(false) }
+            if is_adding_folder() && tab == "objects" && !is_missing {
+                // The key resets the form when another folder is opened with Back.
+                for within in [to.clone()] {
+                    NewFolder {
+                        key: "{within.bucket}/{within.folder}",
+                        within,
+                        on_close: move |()| is_adding_folder.set(false),
+                    }
+                }
             }
             if tab == "objects" && !is_missing {
                 DropTarget {

@@ -5,7 +5,8 @@ use dioxus::prelude::*;
 
 use super::{super::not_saved::NotSaved, objects::folder_address, paths, upload::Destination};
 use crate::{
-    address, draft, remote,
+    address, draft,
+    remote::{self, Failure},
     ui::{Dialog, Field},
 };
 
@@ -48,7 +49,7 @@ pub(super) fn NewFolder(
                     on_close.call(());
                     address::go(&folder_address(&project, &bucket, &folder));
                 }
-                Err(failure) => error.set(Some(failure.message())),
+                Err(failure) => error.set(Some(problem_of(&failure))),
             }
             busy.set(false);
         });
@@ -90,6 +91,16 @@ fn folder_in(within: &str, entered: &str) -> Option<String> {
     (!name.is_empty()).then(|| format!("{within}{name}/"))
 }
 
+/// Returns why the server refuses a folder, as a message for the owner. The server calls the folder a prefix, and its
+/// hint is for programs.
+fn problem_of(failure: &Failure) -> String {
+    let rule = match failure {
+        Failure::Refused { message, .. } => message.strip_prefix("The prefix "),
+        _ => None,
+    };
+    rule.map_or_else(|| failure.message(), |rule| format!("The name {rule}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +115,24 @@ mod tests {
             ("", "", None),
         ] {
             assert_eq!(folder_in(within, entered).as_deref(), expected, "{entered}");
+        }
+    }
+
+    #[test]
+    fn refused_prefix_is_a_name() {
+        for (message, expected) in
+            [("The prefix is empty.", "The name is empty."), ("No such bucket.", "No such bucket. Send another one.")]
+        {
+            let failure = Failure::Refused {
+                status: 400,
+                code: "invalid_path".to_owned(),
+                message: message.to_owned(),
+                hint: Some("Send another one.".to_owned()),
+                request_id: None,
+                details: None,
+                retry_after: None,
+            };
+            assert_eq!(problem_of(&failure), expected);
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The tab "Structure": columns, indexes, constraints, foreign keys, triggers, policies, and the definition as SQL.
-//! A dialog adds a column. Other buttons write SQL for changes, which the owner runs.
+//! Buttons write SQL for changes, which the owner runs. A dialog also adds a column.
 
 use api_types::{
     ColumnDetail, ConstraintKind, IdentityKind, PolicyCommand, ReferenceAction, TableKind, TablePolicy, TableReference,
@@ -8,7 +8,7 @@ use dioxus::prelude::*;
 
 use super::{
     access::{PolicyDialog, PolicyMenu, roles_in_words},
-    add_column::AddColumn,
+    new_column::NewColumnDialog,
     sql_link::SqlButton,
     table_page::{Shared, table_address},
 };
@@ -21,7 +21,6 @@ use crate::{
 #[component]
 pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element {
     let id = project.read().clone();
-    let mut is_adding = use_signal(|| false);
     let table = quoted(&detail.name);
     let is_table = detail.kind == TableKind::Table;
     let first = detail.columns.first().map(|column| quoted(&column.name)).unwrap_or_default();
@@ -34,17 +33,17 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
     rsx! {
         div { class: "structure",
             div { class: "toolbar structure-toolbar",
-                if is_table {
-                    button { class: "btn btn-s", r#type: "button", onclick: move |_| is_adding.set(true),
-                        Icon { name: IconName::Plus }
-                        "Add column"
-                    }
-                }
                 span {
-                    class: "label muted push",
+                    class: "label muted",
                     "These buttons write SQL into a new query. Nothing changes until you run it."
                 }
+                span { class: "push" }
                 if is_table {
+                    SqlButton {
+                        project: id.clone(),
+                        sql: "alter table {table}\n  add column new_column text;\n",
+                        "Add column"
+                    }
                     SqlButton { project: id.clone(), sql: "create index on {table} ({first});\n", "Create index" }
                 }
                 SqlButton { project: id.clone(), sql: "alter {kind} {table} rename to new_name;\n", "Rename" }
@@ -54,15 +53,10 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
                     if is_table { "Drop table" } else { "Drop {kind}" }
                 }
             }
-            if is_adding() {
-                AddColumn {
-                    project: id.clone(), detail: detail.clone(), on_close: move |()| is_adding.set(false),
-                }
-            }
             if let Some(comment) = &detail.comment {
                 p { class: "section muted", "{comment}" }
             }
-            Columns { detail: detail.clone() }
+            Columns { project: id.clone(), detail: detail.clone() }
             if !detail.indexes.is_empty() {
                 Indexes { detail: detail.clone() }
             }
@@ -91,14 +85,17 @@ pub(super) fn Structure(project: ReadSignal<String>, detail: Shared) -> Element 
     }
 }
 
-/// One list of the tab, with its heading.
+/// One list of the tab, with its heading. `acts` are buttons beside the heading.
 #[component]
-fn Part(name: String, count: usize, children: Element) -> Element {
+fn Part(name: String, count: usize, acts: Option<Element>, children: Element) -> Element {
     rsx! {
         section { class: "section",
             div { class: "section-head",
                 h2 { "{name}" }
                 span { class: "label", "{count}" }
+                if let Some(acts) = acts {
+                    {acts}
+                }
             }
             div { class: "scroll-x", tabindex: "0", role: "region", "aria-label": "{name}",
                 table { class: "table box-table", "aria-label": "{name}", {children} }
@@ -108,9 +105,21 @@ fn Part(name: String, count: usize, children: Element) -> Element {
 }
 
 #[component]
-fn Columns(detail: Shared) -> Element {
+fn Columns(project: String, detail: Shared) -> Element {
+    let mut is_adding = use_signal(|| false);
+    let is_table = detail.kind == TableKind::Table;
     rsx! {
-        Part { name: "Columns", count: detail.columns.len(),
+        Part {
+            name: "Columns",
+            count: detail.columns.len(),
+            acts: rsx! {
+                if is_table {
+                    button { class: "btn btn-s push", r#type: "button", onclick: move |_| is_adding.set(true),
+                        Icon { name: IconName::Plus }
+                        "New column"
+                    }
+                }
+            },
             thead {
                 tr {
                     for name in ["Name", "Type", "Nullable", "Default", "Generated", "Comment"] {
@@ -152,6 +161,9 @@ fn Columns(detail: Shared) -> Element {
                     }
                 }
             }
+        }
+        if is_adding() {
+            NewColumnDialog { project, detail: detail.clone(), on_close: move |()| is_adding.set(false) }
         }
     }
 }

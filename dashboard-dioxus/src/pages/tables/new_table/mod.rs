@@ -1,7 +1,7 @@
 //! The sheet "New table": a form for the columns, and the SQL that the form writes.
 //!
 //! [`column_editor`] is the line of fields of one column, and [`suggestions`] are the types and tables that its fields
-//! offer. [`from_csv`] fills in the columns of a file, whose types [`csv`] finds. [`sql`] writes the statements.
+//! offer. [`from_csv`] fills in the columns of a file, which [`csv`] finds. [`sql`] writes the statements.
 
 mod column_editor;
 mod csv;

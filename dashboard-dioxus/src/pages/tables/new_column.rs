@@ -1,4 +1,4 @@
-//! The dialog "Add column": a form, and the SQL that it writes.
+//! The dialog "New column": a form, and the SQL that it writes.
 
 use dioxus::prelude::*;
 
@@ -14,15 +14,15 @@ use crate::{
 };
 
 /// Id of the form in the dialog.
-const FORM: &str = "add-column-form";
+const FORM: &str = "new-column";
 
 const TYPES: &str = "column-types";
 const TABLES: &str = "column-tables";
 
 #[component]
-pub(super) fn AddColumn(project: String, detail: Shared, on_close: EventHandler<()>) -> Element {
+pub(super) fn NewColumnDialog(project: String, detail: Shared, on_close: EventHandler<()>) -> Element {
     let empty = NewColumn { data_type: "text".to_owned(), nullable: true, ..NewColumn::default() };
-    let form = draft::use_form(|| format!("column.{project}.{}", detail.name));
+    let form = draft::use_form(|| format!("new-column.{project}.{}", detail.name));
     let name = form.use_field("name", String::new());
     let data_type = form.use_field("type", empty.data_type.clone());
     let default = form.use_field("default", String::new());
@@ -48,20 +48,20 @@ pub(super) fn AddColumn(project: String, detail: Shared, on_close: EventHandler<
         None if is_taken => Some("The table already has a column of this name.".to_owned()),
         problem => problem.map(str::to_owned),
     };
-    let can_add = !typed.is_empty() && name_error.is_none();
-    let needs_default = !column.nullable && column.default.trim().is_empty();
+    let can_create = !typed.is_empty() && name_error.is_none();
+    let needs_default = !column.nullable && column.default.trim().is_empty() && !has_own_values(&column.data_type);
     let is_dirty = column != empty;
     let sql = write_added_column(&detail.name, &column);
-    let shown_sql = if can_add { sql.clone() } else { "-- Fill in the required fields.".to_owned() };
-    let add = move |event: FormEvent| {
+    let shown_sql = if can_create { sql.clone() } else { "-- Fill in the required fields.".to_owned() };
+    let create = move |event: FormEvent| {
         event.prevent_default();
-        if run.is_busy() || !can_add {
+        if run.is_busy() || !can_create {
             return;
         }
         let statements = Statements { project: project.clone(), sql: sql.clone(), changed_policy: None };
         run.start(statements, move || {
             form.forget();
-            messages::show("Column added");
+            messages::show("Column created");
             on_close.call(());
         });
     };
@@ -71,7 +71,7 @@ pub(super) fn AddColumn(project: String, detail: Shared, on_close: EventHandler<
     };
     rsx! {
         Dialog {
-            title: "Add column",
+            title: "New column",
             description: "The column is added at the end of {detail.name}.",
             closable: !is_busy,
             on_close: move |()| on_close.call(()),
@@ -82,17 +82,19 @@ pub(super) fn AddColumn(project: String, detail: Shared, on_close: EventHandler<
                     class: "btn btn-primary btn-l",
                     r#type: "submit",
                     form: FORM,
-                    disabled: !can_add,
+                    disabled: !can_create,
                     "aria-disabled": is_busy,
-                    "Add column"
+                    "Create column"
                 }
             },
-            form { id: FORM, class: "stack", onsubmit: add,
+            form { id: FORM, class: "stack", onsubmit: create,
                 Suggestions { names, types_id: TYPES, tables_id: TABLES }
                 Field {
                     id: "column-name", label: "Name", value: name, required: true, autofocus: true, error: name_error,
                 }
-                SuggestedField { id: "column-type", label: "Type", suggestions: TYPES, value: data_type }
+                SuggestedField {
+                    id: "column-type", label: "Type", suggestions: TYPES, value: data_type, suggests_all: true,
+                }
                 Field {
                     id: "column-default",
                     label: "Default",
@@ -139,6 +141,12 @@ pub(super) fn AddColumn(project: String, detail: Shared, on_close: EventHandler<
     }
 }
 
+/// Returns whether a type gives values to the rows that exist, such as `bigserial` or a generated column.
+fn has_own_values(data_type: &str) -> bool {
+    let data_type = data_type.to_lowercase();
+    data_type.trim_end().ends_with("serial") || data_type.contains("generated")
+}
+
 /// A text field with suggestions.
 #[component]
 fn SuggestedField(
@@ -147,10 +155,13 @@ fn SuggestedField(
     /// Id of the list of suggestions.
     suggestions: &'static str,
     value: Signal<String>,
+    /// Whether the field is empty while it has the focus, so that browsers suggest all values: they only suggest those
+    /// that contain the field's text. The owner can't empty such a field.
+    #[props(default)]
+    suggests_all: bool,
     #[props(default)] help: &'static str,
 ) -> Element {
     let mut value = value;
-    // The field is empty while it has the focus: browsers only suggest values that contain its text.
     let mut is_choosing = use_signal(|| false);
     rsx! {
         div { class: "field",
@@ -165,7 +176,7 @@ fn SuggestedField(
                 "aria-describedby": (!help.is_empty()).then(|| format!("{id}-help")),
                 placeholder: "{value}",
                 value: if is_choosing() { "" } else { "{value}" },
-                onfocus: move |_| is_choosing.set(true),
+                onfocus: move |_| is_choosing.set(suggests_all),
                 onblur: move |_| is_choosing.set(false),
                 oninput: move |event| {
                     is_choosing.set(false);
@@ -175,6 +186,24 @@ fn SuggestedField(
             if !help.is_empty() {
                 p { class: "help", id: "{id}-help", "{help}" }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_some_types_give_values_to_rows_that_exist() {
+        for (data_type, expected) in [
+            ("bigserial", true),
+            ("Serial ", true),
+            ("int generated always as (a + 1) stored", true),
+            ("bigint", false),
+            ("", false),
+        ] {
+            assert_eq!(has_own_values(data_type), expected, "{data_type}");
         }
     }
 }
