@@ -24,7 +24,7 @@ pub(super) struct NewPassword<'a> {
 /// The effect on mailed links that confirm a new address of a signed-in user.
 #[derive(Clone, Copy)]
 pub(super) enum EmailChange<'a> {
-    /// Links stay valid.
+    /// Links stay valid, unless the password changes.
     Keep,
     /// Links become invalid.
     Cancel,

@@ -204,7 +204,7 @@ fn is_deadlock(error: &DbError) -> bool {
 }
 
 /// Returns whether a replaced database can cause the error. Such a database has the same name, but the role has no
-/// privileges in it, or the tables are missing. Except for a lost connection, the statement has changed nothing.
+/// privileges in it, or the tables are missing. The statement has changed nothing, unless the connection was lost.
 fn may_be_replaced(error: &DbError) -> bool {
     match error {
         // The role has no password yet, or may not connect.

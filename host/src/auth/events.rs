@@ -11,7 +11,7 @@ use crate::{
 
 /// Actor of an event without a known user.
 pub(super) const ANONYMOUS: &str = "anonymous";
-/// Maximum number of characters that are recorded of an address, which may be any string that a client sent.
+/// Maximum number of characters that are recorded of an e-mail address, which may be any string that a client sent.
 const MAX_EMAIL_CHARS: usize = 254;
 
 /// Returns the entry of an event, as a success. Without a known user, the actor is [`ANONYMOUS`].
@@ -25,12 +25,12 @@ pub(super) fn event(action: &str, project: &str, user: Option<&str>, client: &Cl
     }
 }
 
-/// Returns the entry of a user's event, as a success and with the user's address.
+/// Returns the entry of a user's event, as a success and with the user's e-mail address.
 pub(super) fn user_event(action: &str, project: &str, user: &User, client: &ClientFacts) -> NewAuditEntry {
     with_email(event(action, project, Some(&user.id), client), &user.email)
 }
 
-/// Adds an address: that of the user, or the one that the client sent, which may belong to nobody. Replaces NUL
+/// Adds an e-mail address: that of the user, or the one that the client sent, which may belong to nobody. Replaces NUL
 /// characters, which Postgres can't store.
 pub(super) fn with_email(mut entry: NewAuditEntry, email: &str) -> NewAuditEntry {
     set_email(&mut entry, email);
@@ -41,7 +41,7 @@ fn set_email(entry: &mut NewAuditEntry, email: &str) {
     entry.details["email"] = email.replace('\0', "\u{fffd}").chars().take(MAX_EMAIL_CHARS).collect::<String>().into();
 }
 
-/// Sets the user of an event that began without a known user.
+/// Sets the user and the e-mail address of an event that began without a known user.
 pub(super) fn set_user(entry: &mut NewAuditEntry, user: &User) {
     entry.actor.clone_from(&user.id);
     entry.target = Some(user.id.clone());

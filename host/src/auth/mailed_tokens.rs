@@ -68,8 +68,8 @@ pub(super) fn new_token() -> String {
     random_token(PREFIX)
 }
 
-/// Returns the statement that stores a token for an address of a user, and returns a row. Stores and returns nothing if
-/// the user was deleted or disabled in the meantime.
+/// Returns a statement that stores a token for an e-mail address of a user. The statement returns one row. If the user
+/// was deleted or disabled in the meantime, it stores and returns nothing.
 pub(super) fn storing(token: &str, user: &str, purpose: Purpose, email: &EmailAddress) -> Statement {
     write(
         "INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
@@ -242,10 +242,10 @@ pub(super) async fn use_for_reset(
     rows.first().map(UserRow::parse).transpose()
 }
 
-/// Uses a token that signs in, and marks the address as verified, because the holder of the address has opened the
-/// link. If the address was not verified before and the user has no second factor, deletes the password and all
-/// sessions: they may belong to someone who signed up with an address that is not theirs. Returns `None` if the token
-/// is not valid.
+/// Uses a token that signs in, invalidates the user's other tokens that sign in, and marks the address as verified,
+/// because the holder of the address has opened the link. If the address was not verified before and the user has no
+/// second factor, deletes the password, all sessions and all mailed tokens: they may belong to someone who signed up
+/// with an address that is not theirs. Returns `None` if the token is not valid.
 pub(super) async fn use_for_magic_link(
     database: &AuthDatabase,
     project: &str,

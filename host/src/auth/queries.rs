@@ -325,10 +325,10 @@ pub(super) async fn end_session(database: &AuthDatabase, project: &str, session:
 
 /// Ends sessions of a user: the session `only`, all except `except`, or all if both are `None`. Returns their number.
 ///
-/// Unless only one session ends, a requested change of the address and logins that wait for the second factor are
-/// cancelled, because whoever has to be signed out may have begun them. A change that one of the sessions requested
-/// while the statement ran is cancelled by a second statement. After that, the ended sessions can't request another
-/// change.
+/// Unless `only` is given, also cancels a requested change of the e-mail address, and the logins and resets that wait
+/// for the second factor, because whoever has to be signed out may have begun them. A change that one of the sessions
+/// requested while the statement ran is cancelled by a second statement. After that, the ended sessions can't request
+/// another change.
 pub(super) async fn end_sessions(
     database: &AuthDatabase,
     project: &str,
@@ -362,8 +362,9 @@ fn ending_sessions(user: &str, only: Option<&str>, except: Option<&str>) -> Stat
 }
 
 /// Returns the follow-ups of a statement that replaced or deleted a user's password. They end the sessions, except
-/// `except`, that the password opened while the statement was running: the statement itself ends only those that
-/// existed when it began. [`insert_session`] refuses the password from then on.
+/// `except`, that were opened with the old password while the statement was running: the statement itself ends only
+/// those that existed when it began. They also cancel what [`end_sessions`] cancels. From then on, [`insert_session`]
+/// refuses the old password.
 pub(super) fn after_change_of_password(user: &str, except: Option<&str>) -> Vec<Statement> {
     vec![ending_sessions(user, None, except), cancelling_email_change(user)]
 }

@@ -1,4 +1,4 @@
-//! Mails the links that anyone can request with an address: to reset a password, or to sign in without one.
+//! Mails the links that anyone can request with an e-mail address: to reset a password, or to sign in without one.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) struct LinkRequest {
     /// The name of the request in the audit log.
     pub(super) event: &'static str,
     pub(super) client: ClientFacts,
-    /// The address as the client sent it.
+    /// The e-mail address as the client sent it.
     pub(super) email: String,
 }
 

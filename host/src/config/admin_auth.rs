@@ -24,7 +24,7 @@ pub struct AccessConfig {
     pub team_url: String,
     /// The `aud` that assertions must contain.
     pub audience: String,
-    /// Lowercase addresses. If empty, everyone that Access lets in is accepted.
+    /// E-mail addresses of the owners, in lowercase. If empty, everyone that Access lets in is accepted.
     pub owner_emails: Vec<String>,
 }
 

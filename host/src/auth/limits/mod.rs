@@ -1,14 +1,16 @@
-//! Limits the attempts per client address and per account.
+//! Limits the attempts per client address and per account. Of an IPv6 address, only the first 64 bits count.
 //!
 //! An attempt is charged when it begins. The charge is refunded if the password of a login, a mailed token, or the code
 //! at the second step of a login is correct, so that only wrong ones count. Other attempts, such as sign-ups and
 //! changes of a password, are not refunded.
 //!
-//! Nobody can lock another user's account. While an account's limit is exceeded, addresses take turns at the
-//! account (`turns`). Other limits, such as that on mails to an account, have no turns. An address from which the user
-//! has signed in lately (`known`) has its turn after five seconds, whatever other addresses do. Any other address has a
-//! turn within a minute while up to 2200 others attack the account. While more attack, a lottery decides which
-//! addresses have turns. Each process counts on its own.
+//! Nobody can lock another user's account. While the limit on an account's logins or sign-ups is exceeded, addresses
+//! take turns at the account (`turns`). The other limits on accounts, such as that on mails, have no turns. An address
+//! from which the user has signed in lately (`known`) has its turn after five seconds, whatever other addresses do. Any
+//! other address has a turn within a minute while up to 2200 others attack the account. While more attack, a lottery
+//! decides which addresses have turns.
+//!
+//! Each process counts on its own.
 
 mod buckets;
 mod known;
@@ -189,7 +191,8 @@ impl AttemptLimits {
         }
     }
 
-    /// Charges an account, but no address. While the account is above its limit, no address has a turn.
+    /// Charges an account, but no address. There are no turns: while the account is above its limit, every attempt is
+    /// refused.
     ///
     /// # Errors
     /// Returns 429 if the account is above its limit.
