@@ -72,8 +72,9 @@ impl AuthDatabase {
         self.run(project, statement, None).await
     }
 
-    /// Like [`Self::fetch`], with statements that follow from the first row, in the same transaction. For rare
-    /// requests, because it opens a connection. If the caller stops waiting, nothing is changed, or everything.
+    /// Like [`Self::fetch`]. Then runs the statements that `follow_ups` returns for the first row, in the same
+    /// transaction. For rare requests, because it opens a connection. If the caller stops waiting, either all the
+    /// statements take effect or none.
     pub(super) async fn fetch_with_follow_ups(
         &self,
         project: &str,

@@ -129,7 +129,7 @@ fn mail_after_sign_up(
     });
 }
 
-/// Returns a new user as the request describes it, whether the address was free or taken.
+/// Returns the new user that the request describes. The result is the same whether the address was free or taken.
 fn unverified_user(id: &str, email: &EmailAddress, data: &UserData) -> User {
     let now = Utc::now().trunc_subsecs(6);
     User {

@@ -252,7 +252,8 @@ pub(super) async fn use_for_magic_link(
     token: &str,
 ) -> ApiResult<Option<UserRow>> {
     let hash = sha256(token.as_bytes());
-    // Sessions can only end if the address is not verified yet. Otherwise, the statement runs on a shared connection.
+    // Only if the address is not verified yet can sessions end, which needs follow-ups on a separate connection.
+    // Otherwise, the statement runs on a shared one.
     let lookup = read(
         "SELECT u.email_verified_at IS NOT NULL AS is_verified
          FROM auth.mailed_tokens t JOIN auth.users u ON u.id = t.user_id

@@ -9,7 +9,7 @@
 //!   log.
 //! - `database`, `schema`: statements on schema `auth`, and its migrations.
 //! - `email_address`, `password_policy`, `hashing`: checks of addresses and passwords, and the hashes of passwords.
-//! - `limits`: attempts per client IP address and per account.
+//! - `limits`: limits on attempts per client IP address and per account.
 //! - `users`, `queries`: users as rows. `methods`: how users prove who they are. `access_tokens`, `sessions`,
 //!   `refresh`: tokens of a session. `session_check`: the gate's check that a session still exists.
 //! - `login`, `account`, `account_queries`: signing up, in and out; changes that users make to themselves.
@@ -18,7 +18,7 @@
 //! - `settings`, `administration`: the owner's settings and operations. `detail`: one user with sessions and
 //!   references. `claims_of_user`: the claims with which the owner reads rows as a user.
 //! - `routes`: the handlers, those of the public surface and those of the owner.
-//! - `sweep`: removal of expired sessions and tokens.
+//! - `sweep`: removal of expired sessions, tokens and challenges.
 //!
 //! Deliberately absent: verifying access tokens (`projects::gate`), and access of signed-in users to rows, which
 //! Postgres decides through grants and policies.

@@ -1,4 +1,4 @@
-//! The middleware of the admin listener: host names, the database, the owner, and readers of metrics.
+//! The middleware of the admin listener, which checks host names, the database, the owner, and readers of metrics.
 
 use axum::{
     extract::{FromRequestParts, Request, State},

@@ -12,8 +12,8 @@ use crate::{
 
 /// Number of wrong codes of the authenticator app that a user may send before having to wait.
 const ATTEMPT_BURST: f64 = 10.0;
-/// Seconds until another attempt is allowed. Someone who knows the password then guesses a code with a probability of
-/// about 0.2 % per day.
+/// Seconds until another attempt is allowed. With this limit, someone who knows the password guesses a code with a
+/// probability of about 0.2 % per day.
 pub(super) const ATTEMPT_SECONDS: f64 = 120.0;
 
 pub(super) struct StoredFactor {
@@ -215,9 +215,9 @@ pub(super) async fn use_recovery_code(
     Ok(!database.rows(project, &statement).await?.is_empty())
 }
 
-/// Removes a user's factor with its recovery codes, and deletes the challenges that wait for it. The user's sessions
-/// no longer count as opened with a second factor. Returns false if there was no active factor, or if the user's
-/// password no longer has the given hash.
+/// Removes a user's factor with its recovery codes, and deletes the challenges that wait for it. The user's sessions no
+/// longer count as opened with a second factor. Returns false if there was no active factor, or if the user's password
+/// no longer has the given hash.
 pub(super) async fn remove(
     database: &AuthDatabase,
     project: &str,
