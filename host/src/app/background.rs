@@ -193,7 +193,8 @@ impl App {
         }
     }
 
-    /// Sweeps the storage of all projects. Runs periodically, but not at the start.
+    /// Removes expired storage data of all projects, and moves uploads that have arrived to their paths. Runs
+    /// periodically, but not at the start.
     async fn sweep_storage(self) {
         let mut ticks =
             tokio::time::interval_at(tokio::time::Instant::now() + STORAGE_SWEEP_INTERVAL, STORAGE_SWEEP_INTERVAL);
@@ -216,7 +217,8 @@ impl App {
         }
     }
 
-    /// Removes incomplete backups, and sweeps the copies of objects. Runs periodically, but not at the start.
+    /// Removes incomplete backups, and copies of objects that no backup refers to. Runs periodically, but not at the
+    /// start.
     async fn sweep_backups(self) {
         let mut ticks =
             tokio::time::interval_at(tokio::time::Instant::now() + BACKUP_SWEEP_INTERVAL, BACKUP_SWEEP_INTERVAL);

@@ -24,7 +24,7 @@ pub(super) struct NewPassword<'a> {
 /// The effect on mailed links that confirm a new e-mail address of a signed-in user.
 #[derive(Clone, Copy)]
 pub(super) enum EmailChange<'a> {
-    /// Links stay valid.
+    /// Links stay valid, unless the password changes.
     Keep,
     /// Links become invalid.
     Cancel,
@@ -36,8 +36,9 @@ pub(super) enum EmailChange<'a> {
 /// user's other sessions, and makes mailed links that reset the password or confirm an older new e-mail address
 /// invalid. Returns `None` if the session has ended, or the user is gone or disabled.
 ///
-/// Locks the user, the session and the password: while another request is ending the session or changing the password,
-/// waits and checks them again. A request that ends the session meanwhile waits too, and then cancels the new link.
+/// Locks the user, the session and the password. If another request is ending the session or changing the password,
+/// waits for it, and then checks them again. A request that ends the session meanwhile waits too, and then cancels the
+/// new link.
 ///
 /// # Errors
 /// Returns 400 if the user's data would be too large, and 401 `invalid_credentials` if the password was changed since
@@ -111,7 +112,7 @@ pub(super) async fn update_own(
         Ok(statements)
     };
     let fetched = match (password, email_change) {
-        // Follow-ups open a connection, and the number of these requests is not limited.
+        // These requests are not limited in number, so they must not open a connection, as follow-ups would.
         (None, EmailChange::Keep | EmailChange::Cancel) => database.fetch(project, &statement).await,
         _ => database.fetch_with_follow_ups(project, &statement, &after_update).await,
     };

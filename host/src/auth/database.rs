@@ -72,8 +72,9 @@ impl AuthDatabase {
         self.run(project, statement, None).await
     }
 
-    /// Like [`Self::fetch`], with statements that follow from the first row, in the same transaction. For rare
-    /// requests, because it opens a connection. If the caller stops waiting, nothing is changed, or everything.
+    /// Like [`Self::fetch`]. Then runs the statements that `follow_ups` returns for the first row, in the same
+    /// transaction. For rare requests, because it opens a connection. If the caller stops waiting, either all the
+    /// statements take effect or none.
     pub(super) async fn fetch_with_follow_ups(
         &self,
         project: &str,
@@ -204,7 +205,7 @@ fn is_deadlock(error: &DbError) -> bool {
 }
 
 /// Returns whether a replaced database can cause the error. Such a database has the same name, but the role has no
-/// privileges in it, or the tables are missing. Except for a lost connection, the statement has changed nothing.
+/// privileges in it, or the tables are missing. The statement has changed nothing, unless the connection was lost.
 fn may_be_replaced(error: &DbError) -> bool {
     match error {
         // The role has no password yet, or may not connect.

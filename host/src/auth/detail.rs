@@ -1,4 +1,4 @@
-//! The owner's view of one user: sessions, and the rows of the app that refer to the user.
+//! The owner's view of one user: sessions, second factor, and the rows of the app that refer to the user.
 
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ const COUNT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum time for counting the rows of all foreign keys.
 const COUNTS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Returns a user with references and the newest 100 sessions that have not expired.
+/// Returns a user with the time of setting up the second factor, with the newest 100 sessions that have not expired,
+/// and with the number of rows that refer to the user.
 ///
 /// # Errors
 /// Returns 404 if the user does not exist, and 404 `auth_disabled` if login is off.
@@ -66,10 +67,11 @@ fn parse_session(row: &Row) -> ApiResult<ProjectUserSession> {
     })
 }
 
-/// Counts the rows that refer to the user, up to 10 000 for each foreign key to `auth.users (id)`. Only foreign keys
-/// with one column are considered, and at most 50. The role `proj_<id>_owner` counts the rows, because
-/// `proj_<id>_auth` has no access to the app's tables. Rows that forced row-level security hides from the owner don't
-/// count. If the rows of a foreign key can't be counted, or not in time, `counted` is false and `rows` is 0.
+/// Counts the rows that refer to the user, up to 10 000 for each foreign key to `auth.users (id)`. Considers at most 50
+/// foreign keys, and only those with one column that are outside schema `auth`. The role `proj_<id>_owner` counts the
+/// rows, because `proj_<id>_auth` has no access to the app's tables. Rows that forced row-level security hides from
+/// that role don't count. If the rows of a foreign key can't be counted, or not in time, `counted` is false and `rows`
+/// is 0.
 async fn references(state: &AuthState, project: &str, user: &str) -> ApiResult<Vec<UserReference>> {
     let keys = read(
         "SELECT CASE n.nspname WHEN 'public' THEN c.relname::pg_catalog.text
@@ -111,8 +113,8 @@ async fn references(state: &AuthState, project: &str, user: &str) -> ApiResult<V
     Ok(references)
 }
 
-/// Returns the number of rows, or `None` if they can't be counted in time, or if Postgres refuses to count them, for
-/// example because the table was dropped in the meantime.
+/// Returns the number of rows. Returns `None` if they can't be counted in time, if no connection is free, or if
+/// Postgres refuses to count them, for example because the table was dropped in the meantime.
 async fn count(state: &AuthState, project: &str, counting: &Statement, deadline: Instant) -> ApiResult<Option<i64>> {
     let now = Instant::now();
     if now >= deadline {

@@ -41,7 +41,7 @@ fn set_email(entry: &mut NewAuditEntry, email: &str) {
     entry.details["email"] = email.replace('\0', "\u{fffd}").chars().take(MAX_EMAIL_CHARS).collect::<String>().into();
 }
 
-/// Sets the user of an event that began without a known user.
+/// Sets the user and the e-mail address of an event that began without a known user.
 pub(super) fn set_user(entry: &mut NewAuditEntry, user: &User) {
     entry.actor.clone_from(&user.id);
     entry.target = Some(user.id.clone());

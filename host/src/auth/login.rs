@@ -195,7 +195,8 @@ pub(super) async fn log_in(
             audit::recorded(&state.projects.platform, entry, async |entry| {
                 let proof = SignInProof::only(method, password_hash);
                 let open = open_session(state, project, &settings, &user, proof, client).await?;
-                // Since the check, the user was deleted, disabled or changed.
+                // `None` means that since the check, the user was deleted or disabled, the password was changed, or a
+                // second factor was set up.
                 match separate_refusal(entry, open.ok_or_else(invalid_credentials))? {
                     Ok(open) => signed_in(state, project, &settings, open).await.map(Ok),
                     Err(error) => Ok(Err(error)),

@@ -19,7 +19,7 @@
 //! - `settings`, `administration`: the owner's settings and operations. `detail`: one user with sessions and
 //!   references. `claims_of_user`: the claims with which the owner reads rows as a user.
 //! - `routes`: the handlers, those of the public surface and those of the owner.
-//! - `sweep`: removal of expired sessions and tokens.
+//! - `sweep`: removal of expired sessions, tokens and challenges.
 //!
 //! Deliberately absent: verifying access tokens (`projects::gate`), and access of signed-in users to rows, which
 //! Postgres decides through grants and policies.

@@ -362,8 +362,9 @@ fn ending_sessions(user: &str, only: Option<&str>, except: Option<&str>) -> Stat
 }
 
 /// Returns the follow-ups of a statement that replaced or deleted a user's password. They end the sessions, except
-/// `except`, that the password opened while the statement was running: the statement itself ends only those that
-/// existed when it began. [`insert_session`] refuses the password from then on.
+/// `except`, that were opened with the old password while the statement was running: the statement itself ends only
+/// those that existed when it began. They also cancel what [`end_sessions`] cancels. From then on, [`insert_session`]
+/// refuses the old password.
 pub(super) fn after_change_of_password(user: &str, except: Option<&str>) -> Vec<Statement> {
     vec![ending_sessions(user, None, except), cancelling_email_change(user)]
 }

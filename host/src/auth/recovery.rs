@@ -106,9 +106,9 @@ pub(super) async fn reset(
     finish(state, project, &settings, client, &used).await
 }
 
-/// Uses a mailed token. Records the use in an entry that is written before, so that no later failure can lose it. The
-/// token's user is added to the entry afterwards, so an anonymous entry stays anonymous if the use is interrupted.
-/// Returns the user, and how the user is signed in.
+/// Uses a mailed token. The audit entry is written before the use, so that no later failure can lose it. The token's
+/// user is added to the entry afterwards, so an anonymous entry stays anonymous if the use is interrupted. Returns the
+/// user, and how the user is signed in.
 ///
 /// # Errors
 /// Returns 401 `invalid_token` if `using` returns `None`, because the token is not valid, and the errors of `using`.

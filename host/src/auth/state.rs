@@ -51,7 +51,7 @@ impl AuthState {
         })
     }
 
-    /// Takes the tables of schema `auth` over from the project's owner in a database that is being restored, if it has
+    /// Makes the login role the owner of the tables of schema `auth` in a database that is being restored, if it has
     /// them.
     ///
     /// # Errors

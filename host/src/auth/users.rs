@@ -38,8 +38,9 @@ macro_rules! merged_data {
 }
 pub(super) use merged_data;
 
-/// Whether `merged_data` may be stored: it is at most as large as [`MAX_DATA_BYTES`] or as the present `data`. Postgres
-/// writes at most one space for each other byte, so most values need no exact measure.
+/// Whether `merged_data` may be stored: it is at most as large as [`MAX_DATA_BYTES`] or as the present `data`. The text
+/// that Postgres writes has at most one space for each other byte. So a text of more than 128 KiB is too large, and
+/// only texts between 64 KiB and that size are measured without spaces.
 macro_rules! data_fits {
     () => {
         concat!(

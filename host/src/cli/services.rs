@@ -112,8 +112,8 @@ impl RunningStore {
     }
 }
 
-/// Checks that the data folder of the embedded default contains an installation, or data to restore. A command that
-/// reads data would otherwise make a new installation in a folder that was named by mistake.
+/// In embedded mode, checks that the data folder contains an installation, or data to restore. A command that reads
+/// data would otherwise make a new installation in a folder that was named by mistake.
 pub(super) fn check_data_folder(config: &Config) -> Result<(), CommandError> {
     // On a new machine, these two folders are copied before a restore.
     if !config.embedded() || ["secrets", "objects"].iter().any(|name| config.data_dir.join(name).exists()) {

@@ -4,8 +4,9 @@ use url::Host;
 
 /// The hosts to which outgoing requests may be sent. Empty by default.
 ///
-/// The text of a list consists of comma-separated entries of `[scheme://]host[:port][+private]`. An entry without a
-/// scheme allows both schemes, and one without a port allows every port.
+/// The text of a list consists of comma-separated entries of `[scheme://]host[:port][+private]`. The host is a name, an
+/// IP address (IPv6 in brackets), `*.suffix` or `*`. An entry without a scheme allows `http` and `https`, and one
+/// without a port allows every port. `+private` permits private addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHosts {
     entries: Vec<AllowedHost>,

@@ -13,7 +13,7 @@ use super::{ConfigError, Secret, Vars};
 pub struct AuthConfig {
     /// Maximum number of passwords that are hashed at the same time.
     pub hash_concurrency: usize,
-    /// The mail server for links to end users. `None` if none is configured.
+    /// The server for mail to end users. `None` if none is configured.
     pub smtp: Option<SmtpConfig>,
 }
 

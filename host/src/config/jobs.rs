@@ -11,7 +11,8 @@ pub struct JobsConfig {
     pub concurrency: usize,
     /// Time without a renewal after which a run's lease expires and its scheduler counts as crashed.
     pub lease: Duration,
-    /// Days after which ended runs are removed. The newest run of each job is kept.
+    /// Days after which ended runs are removed. The newest run of each job is kept, and so is the newest that was not
+    /// skipped.
     pub run_retention_days: u32,
     /// Maximum number of ended runs that are kept per job. Skipped runs are counted separately, with the same maximum.
     pub run_retention_per_job: u32,

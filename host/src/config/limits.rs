@@ -27,7 +27,7 @@ pub struct LimitsConfig {
     pub rows_default: u32,
     /// Maximum number of rows of any list.
     pub rows_max: u32,
-    /// Whether reads by key that wait at the same moment may share statements.
+    /// Whether reads of one row by a unique key that wait at the same moment may share statements.
     pub share_lookups: bool,
     /// Whether inserts of a few rows that wait at the same moment may share transactions.
     pub share_inserts: bool,

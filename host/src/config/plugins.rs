@@ -10,7 +10,7 @@ use super::{ConfigError, Vars};
 /// value that a manifest may request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PluginsConfig {
-    /// Limits of one run.
+    /// Limits of one run, and the maximum number of concurrent runs of one plugin in this process.
     pub per_run: Limits,
     /// Maximum linear memory of all runs in this process together, in MiB.
     pub total_memory_mib: u32,
@@ -34,11 +34,11 @@ pub struct PluginsConfig {
     /// Maximum number of connections for the calls of plugins to the platform database, and the same number for listing
     /// tables of projects' databases.
     pub connections: u32,
-    /// Time after which a stream that is not read is closed.
+    /// Time after which a stream that the plugin does not read, or reads too slowly, is closed.
     pub stream_idle: Duration,
     /// Maximum size of an HTTP body that is streamed, in MiB.
     pub http_body_mib: u32,
-    /// Maximum size of a plugin's state for one project, in KiB.
+    /// Maximum size of a plugin's state for one project, or for the platform, in KiB.
     pub state_kib: u32,
     /// Maximum size of a plugin's file, in MiB.
     pub max_file_mib: u32,

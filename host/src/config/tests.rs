@@ -33,7 +33,7 @@ fn without_variables_the_embedded_defaults_apply() {
 
 #[test]
 fn defaults_in_the_code_equal_those_in_the_table() {
-    // Formulas in `<…>`, and `json` as the log format in production, are not values.
+    // A default that contains a formula in `<…>` is not a value.
     let explicit: Vec<_> = VARIABLES
         .iter()
         .filter(|variable| !variable.default.is_empty() && !variable.default.contains('<'))

@@ -62,7 +62,7 @@ fn most_similar(name: &str, known: &[String]) -> Option<String> {
 /// Returns the number of characters to insert, remove or replace to get from one text to the other.
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
-    // The distances between the beginning of `left` and each beginning of `right`.
+    // The distances between the part of `left` that was compared so far and each beginning of `right`.
     let mut distances: Vec<usize> = (0..=right.len()).collect();
     for (row, left) in left.chars().enumerate() {
         let mut diagonal = std::mem::replace(&mut distances[0], row + 1);

@@ -59,7 +59,8 @@ pub struct Vars {
     from_dotenv: HashSet<String>,
 }
 
-/// Returns the error for a line of `.env`. It names the line's number, and not its text, which may be a secret.
+/// Returns the error for a `.env` that can't be read or parsed. For a line that can't be parsed, it contains the line's
+/// number, and not its text, which may be a secret.
 fn unreadable_line(error: &dotenvy::Error) -> ConfigError {
     let dotenvy::Error::LineParse(line, _) = error else {
         return ConfigError::new(".env", format!("can't be read ({error})"), "correct the file");

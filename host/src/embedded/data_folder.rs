@@ -100,7 +100,7 @@ impl DataFolder {
         fs::read_to_string(self.join("lock")).ok()?.trim().parse().ok()
     }
 
-    /// Creates a folder in the data folder that only its owner can access, if it is missing.
+    /// Creates a folder in the data folder if it is missing, and lets only its owner access it.
     ///
     /// # Errors
     /// Fails if the folder can't be created or its mode can't be set.

@@ -239,7 +239,7 @@ fn refer_to_items_of_pages(components: &mut Components) {
         let repeated = std::mem::replace(items, reference);
         let Some(referring) = from_json(json) else { continue };
         if !known.contains(item) {
-            // The library does not read every schema that it writes, such as that of any JSON value.
+            // The library can't read every schema that it writes, for example that of a field with any JSON value.
             let Some(repeated) = from_json(repeated) else { continue };
             items_of_pages.push((item.to_owned(), repeated));
         }

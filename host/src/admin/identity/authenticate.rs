@@ -30,9 +30,10 @@ pub(super) struct Authenticated {
 }
 
 impl AdminIdentity {
-    /// Returns the caller of a request. Only the first of these credentials counts: the development token, the
-    /// assertion of Cloudflare Access, the cookie. If it is wrong, the request is refused. An assertion is ignored
-    /// unless Access is configured, and a cookie unless there is a development token.
+    /// Returns the caller of a request. The credentials are, in this order: the development token, the assertion of
+    /// Cloudflare Access, the cookie. Only the first one that the request contains counts. If it is wrong, the request
+    /// is refused. An assertion is ignored unless Access is configured, and a cookie unless there is a development
+    /// token.
     ///
     /// # Errors
     /// Returns 401 without a valid credential; `details.signIn` names the method by which the owner signs in. Returns

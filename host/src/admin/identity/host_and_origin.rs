@@ -24,7 +24,8 @@ pub(super) enum Credential {
 /// Returns the host that the request is for.
 ///
 /// # Errors
-/// Returns 403 unless the host is a loopback name or in `allowed`.
+/// Returns 403 if the host is neither a loopback name nor in `allowed`, or if the request does not name exactly one
+/// host.
 pub(super) fn check_host<'a>(headers: &'a HeaderMap, uri: &'a Uri, allowed: &[String]) -> ApiResult<&'a str> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {

@@ -1,8 +1,9 @@
 //! A cache of the public keys (RFC 7517) that verify the assertions of a Cloudflare Access team.
 //!
 //! Keys are fetched again when they are old, or when an assertion names an unknown key. After a successful fetch,
-//! except the first one, the next fetch waits for [`CacheAges::min_fetch_interval`]. After a failed fetch, it waits for
-//! [`CacheAges::retry_interval`]. Only one fetch runs at a time; other callers wait for its result.
+//! except the first one, they are not fetched again for [`CacheAges::min_fetch_interval`]. After a failed fetch, they
+//! are not fetched again for [`CacheAges::retry_interval`]. Only one fetch runs at a time; other callers wait for its
+//! result.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

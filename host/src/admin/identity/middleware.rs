@@ -1,4 +1,4 @@
-//! The middleware of the admin listener: host names, the database, the owner, and readers of metrics.
+//! The middleware of the admin listener, which checks host names, the database, the owner, and readers of metrics.
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -39,7 +39,8 @@ pub async fn require_database(State(state): State<AdminState>, request: Request,
     next.run(request).await
 }
 
-/// Middleware: requires the owner for every request to the admin API except signing in.
+/// Middleware: requires the owner for every request to the admin API except signing in, and refuses writes from foreign
+/// pages. Writes the audit entry of a change before the handler runs.
 pub async fn require_admin(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     if !is_api_path(request.uri().path()) {
         return next.run(request).await;

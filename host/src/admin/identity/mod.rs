@@ -45,8 +45,8 @@ pub use sessions::create_sign_in_code;
 /// The authenticated owner. As an extractor it responds with 401 if nobody is signed in.
 #[derive(Debug, Clone)]
 pub struct AdminCaller {
-    /// The name in the audit log: the e-mail address, service token's client id or subject of an Access assertion,
-    /// `dev-token`, or `session`.
+    /// The name in the audit log. With Cloudflare Access, it is the e-mail address, the client id of a service token,
+    /// or the claim `sub`. Otherwise, it is `dev-token` or `session`.
     pub actor: String,
     pub method: SignInMethod,
     pub expires_at: Option<DateTime<Utc>>,

@@ -96,9 +96,9 @@ pub(crate) async fn sign_out(
 
 /// List sessions
 ///
-/// Newest first: the browsers that signed in with a code or the admin token, and did not sign out. Sessions of an
-/// earlier admin token are listed until they expire, although they no longer work. Cloudflare Access has sessions of
-/// its own, which are not listed.
+/// Newest first: the browsers that signed in with a code or the admin token, and whose session was not ended. Sessions
+/// of an earlier admin token are listed until they expire, although they no longer work. Cloudflare Access has sessions
+/// of its own, which are not listed.
 #[utoipa::path(get, path = "/admin/v1/sessions", tag = "session", params(PageQuery),
     responses((status = 200, body = Page<AdminSession>), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_sessions(

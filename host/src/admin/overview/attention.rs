@@ -20,7 +20,7 @@ const MAX_TRANSITION: TimeDelta = TimeDelta::minutes(5);
 /// Share of the connection budget, in percent, above which the number of open connections needs attention.
 const MAX_CONNECTIONS_PERCENT: i64 = 80;
 
-/// Returns an item of this kind. Its optional fields are empty, and it can be snoozed.
+/// Returns an item of this kind. Its optional fields, except `target`, are empty, and it can be snoozed.
 fn item(kind: AttentionKind, severity: Severity, target: Option<&str>, message: String) -> Attention {
     let id = match target {
         Some(target) => format!("{kind}:{target}"),

@@ -1,7 +1,7 @@
 //! The overview: the state of the whole installation, and what needs the owner's attention.
 //!
 //! Only this module decides what needs attention. `attention` contains the rules, `queries` the SQL, and `routes` the
-//! endpoint. The order of [`api_types::AttentionKind`] is that of the list. If a part can't be determined, the overview
+//! endpoint. The list is in the order of [`api_types::AttentionKind`]. If a part can't be determined, the overview
 //! contains the other parts, and `problems` names the missing one. The list of plugins is an exception: it may be
 //! missing right after a start, without a problem.
 

@@ -22,7 +22,7 @@ const APPLY_TIMEOUT: Duration = Duration::from_secs(3600);
 /// Get system information
 ///
 /// Version, role, configuration and disk of the process that responds, whether Postgres and the object store can be
-/// reached, and all processes of the installation.
+/// reached, and the processes of the installation that reported within a day.
 #[utoipa::path(get, path = "/admin/v1/system", tag = "system", responses((status = 200, body = SystemInfo)))]
 pub(crate) async fn get_system(State(state): State<AdminState>, _: NoQuery) -> ApiResult<ApiJson<SystemInfo>> {
     let size = sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(&state.platform);

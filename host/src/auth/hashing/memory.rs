@@ -49,8 +49,8 @@ impl Kept {
         state.unused.pop().unwrap_or_default()
     }
 
-    /// Keeps memory until no hash has begun for one to two times [`KEPT_FOR`]. Memory of more than
-    /// [`MAX_KEPT_BLOCKS`] is not kept.
+    /// Keeps the memory for later hashes, unless it is larger than [`MAX_KEPT_BLOCKS`]. A task checks every
+    /// [`KEPT_FOR`], and releases all kept memory if no hash has begun since the previous check.
     pub(super) fn put_back(&self, memory: Memory, runtime: &Handle) {
         if memory.0.len() > MAX_KEPT_BLOCKS {
             return;

@@ -255,7 +255,8 @@ mod tests {
         const SCHED_OTHER: u32 = 0;
         const SCHED_IDLE: u32 = 5;
         let hasher = PasswordHasher::new(1);
-        // On a busy machine, a thread that yields may get no processor time within the limit. Then it tries again.
+        // On a busy machine, a thread that yields may get no processor time within the limit. Then another thread
+        // computes the hash, and this loop tries again.
         let until_yielding = async |starved_at: Option<Instant>| {
             for _ in 0..100 {
                 *hasher.starved_at.lock() = starved_at;
@@ -279,7 +280,7 @@ mod tests {
         let hasher = PasswordHasher::new(1);
         let (release, released) = std::sync::mpsc::channel::<()>();
         let (released, calls) = (Mutex::new(released), AtomicU32::new(0));
-        // The first thread is as slow as one that never gets time.
+        // The first thread blocks, like one that never gets processor time.
         let second = hasher.run(move |_| {
             if calls.fetch_add(1, Ordering::Relaxed) == 0 {
                 let _ = released.lock().recv();

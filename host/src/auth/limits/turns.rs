@@ -55,7 +55,7 @@ pub(super) struct Turns {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// The address with the highest lot leaves first. A known address has the lowest one.
+    /// If the queue is full, the address with the highest lot leaves it first. A known address has the lowest lot.
     Waits { turn: Instant, lot: u64 },
     /// The address has used its turn.
     Rests { until: Instant },

@@ -13,7 +13,7 @@ use crate::{
     egress::SmtpServer,
 };
 
-/// Time limit of connecting to one address of the mail server.
+/// Time limit of connecting to one IP address of the mail server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time limit of one attempt to send a mail. Without it, a server that stops responding would block all other mails.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(90);
@@ -90,7 +90,7 @@ impl Inner {
             let is_permanent = error.as_ref().is_some_and(|error| error.is_permanent() || error.is_client());
             let delay = if is_permanent { None } else { delays.next() };
             let Some(delay) = delay else {
-                // Only the status is logged, because the reply may contain the address.
+                // Only the status is logged, because the reply may contain the recipient's address.
                 let status = error.and_then(|error| error.status()).map(|code| code.to_string());
                 tracing::error!(project, kind = kind.as_str(), status, "a mail was not sent");
                 return;

@@ -99,7 +99,8 @@ pub(crate) async fn create_user(
 /// Get a user
 ///
 /// Includes the newest 100 sessions that have not expired, and the numbers of rows of the app that refer to the user,
-/// for up to 50 foreign keys. If the rows of one can't be counted within a second, `counted` is false.
+/// for up to 50 foreign keys. Counting takes at most one second for each foreign key, and three seconds in total. If
+/// the rows of one can't be counted in this time, or at all, `counted` is false.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/users/{user}", tag = "users",
     params(("project" = String, Path), ("user" = String, Path)),
     responses((status = 200, body = ProjectUserDetail), (status = 404, body = ErrorBody)))]
@@ -114,7 +115,8 @@ pub(crate) async fn get_user(
 
 /// Update a user
 ///
-/// Disabling a user ends all of the user's sessions.
+/// Disabling a user ends all of the user's sessions, makes mailed links invalid, and cancels logins and resets that
+/// wait for the second factor.
 #[utoipa::path(patch, path = "/admin/v1/projects/{project}/users/{user}", tag = "users",
     params(("project" = String, Path), ("user" = String, Path)), request_body = UpdateUser,
     responses((status = 200, body = ProjectUser), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
@@ -134,7 +136,8 @@ pub(crate) async fn update_user(
 
 /// Sign a user out everywhere
 ///
-/// Ends all sessions of the user.
+/// Ends all sessions of the user. Also cancels a requested change of the e-mail address, and logins and resets that
+/// wait for the second factor.
 #[utoipa::path(post, path = "/admin/v1/projects/{project}/users/{user}/sign-out", tag = "users",
     params(("project" = String, Path), ("user" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]

@@ -68,8 +68,8 @@ pub(super) async fn prepare(state: &AuthResources, project: &str) -> ApiResult<(
     Ok(())
 }
 
-/// Takes the tables over from the project's owner in a database that is being restored, if it has them. The rest is
-/// done when login is used.
+/// Makes the login role the owner of the tables in a database that is being restored, if it has them. [`prepare`] does
+/// the rest when login is used for the first time after the restore.
 ///
 /// # Errors
 /// Returns 409 if schema `auth` contains tables or other objects that can't be taken over.
@@ -95,7 +95,7 @@ async fn migrate(client: &mut Client, project: &str) -> Result<(), tokio_postgre
         .try_get(0)?;
     for (version, text) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > applied) {
         transaction.batch_execute(text).await?;
-        // The default of `applied_at` is missing until `COMPLETION` sets it again, see below.
+        // In a restored database, `applied_at` has no default until `COMPLETION` sets it again, see below.
         let insert = "INSERT INTO auth.schema_migrations (version, applied_at) VALUES ($1, now())";
         transaction.execute(insert, &[&version]).await?;
     }

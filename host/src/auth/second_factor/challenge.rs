@@ -35,8 +35,8 @@ pub(in crate::auth) struct FirstFactor<'a> {
     pub new_password_hash: Option<&'a str>,
 }
 
-/// Returns the error that asks for the second factor of a user who has one. Returns `gone` if the user was deleted,
-/// disabled or changed in the meantime.
+/// Returns the error that asks for the second factor of a user who has one. Returns `gone` if, in the meantime, the
+/// user was deleted or disabled, the password was changed, or the second factor was removed.
 pub(in crate::auth) async fn require(
     state: &AuthState,
     project: &str,

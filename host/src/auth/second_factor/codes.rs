@@ -8,7 +8,7 @@ use crate::secrets::sha256;
 
 /// Number of recovery codes that a user receives.
 const RECOVERY_CODES: usize = 10;
-/// Number of random bytes in a recovery code: too many to guess the code, even if its hash is known.
+/// Number of random bytes in a recovery code. Nobody can guess a code with 80 random bits, even if its hash is known.
 const RECOVERY_CODE_BYTES: usize = 10;
 /// Characters of a recovery code without its hyphens.
 const RECOVERY_CODE_CHARS: usize = 16;

@@ -98,8 +98,8 @@ pub(in crate::auth) async fn confirm(
         let (owner, secret) = ((user, session), (factor.sealed.as_slice(), step));
         let activated = queries::activate(&state.database, project, owner, secret, &hashes).await;
         let activated = activated.and_then(|activated| activated.then_some(()).ok_or_else(nothing_to_confirm));
-        // One of the sessions that ended may have requested a change while the statement ran. The factor is active, so
-        // the response must contain the recovery codes even if this fails.
+        // One of the sessions that ended may have requested a change of the e-mail address while the statement ran. The
+        // factor is active, so the response must contain the recovery codes even if the change can't be cancelled.
         if activated.is_ok()
             && let Err(error) = mailed_tokens::cancel_email_change(&state.database, project, user).await
         {

@@ -12,8 +12,8 @@ use crate::{
 
 /// Number of wrong codes of the authenticator app that a user may send before having to wait.
 const ATTEMPT_BURST: f64 = 10.0;
-/// Seconds until another attempt is allowed. Someone who knows the password then guesses a code with a probability of
-/// about 0.2 % per day.
+/// Seconds until another attempt is allowed. With this limit, someone who knows the password guesses a code with a
+/// probability of about 0.2 % per day.
 pub(super) const ATTEMPT_SECONDS: f64 = 120.0;
 
 pub(super) struct StoredFactor {
@@ -152,8 +152,8 @@ pub(super) async fn activate(
     Ok(!database.rows(project, &statement).await?.is_empty())
 }
 
-/// Marks the code of a step as used, and makes all attempts available again. Returns false if the code was used in the
-/// meantime.
+/// Marks the code of a step as used, and makes all attempts available again. Returns false if this code or a later one
+/// was used in the meantime.
 pub(super) async fn use_step(database: &AuthDatabase, project: &str, user: &str, step: i64) -> ApiResult<bool> {
     let statement = write(
         "UPDATE auth.totp_factors SET last_step = $2::pg_catalog.int8, attempts_full_at = NULL
@@ -165,8 +165,8 @@ pub(super) async fn use_step(database: &AuthDatabase, project: &str, user: &str,
     Ok(!database.rows(project, &statement).await?.is_empty())
 }
 
-/// Marks the code of a step as used, and replaces the user's recovery codes. Returns false, and changes nothing, if the
-/// code was used in the meantime.
+/// Marks the code of a step as used, and replaces the user's recovery codes. Returns false, and changes nothing, if
+/// this code or a later one was used in the meantime.
 pub(super) async fn replace_recovery_codes(
     database: &AuthDatabase,
     project: &str,
@@ -215,7 +215,8 @@ pub(super) async fn use_recovery_code(
     Ok(!database.rows(project, &statement).await?.is_empty())
 }
 
-/// Removes a user's factor with its recovery codes. Returns false if there was no active one, or if the user's password
+/// Removes a user's factor with its recovery codes, and deletes the challenges that wait for it. The user's sessions no
+/// longer count as opened with a second factor. Returns false if there was no active factor, or if the user's password
 /// no longer has the given hash.
 pub(super) async fn remove(
     database: &AuthDatabase,

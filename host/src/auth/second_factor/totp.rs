@@ -51,8 +51,8 @@ impl TotpSecret {
         )
     }
 
-    /// Returns the step whose code this is, if it is current and later than the last accepted one. `now` is in seconds
-    /// since 1970.
+    /// Returns the step whose code this is, if it is at most [`MAX_SKEW_STEPS`] away from the current step, and later
+    /// than the last accepted one. `now` is in seconds since 1970.
     pub(super) fn accepted_step(&self, code: &str, now: i64, last_step: Option<i64>) -> Option<i64> {
         let current = now.div_euclid(STEP_SECONDS);
         let mut accepted = None;

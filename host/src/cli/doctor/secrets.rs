@@ -1,4 +1,4 @@
-//! Checks who can read the secrets of the embedded default.
+//! Checks who can read the secrets that embedded mode stores in the data folder.
 
 use std::{
     fs, iter,
@@ -19,7 +19,7 @@ pub(super) fn check(folder: &Path, report: &mut Report) {
     report.note("secrets", format!("other users have access to {}: run `chmod -R go= {folder}`", names.join(", ")));
 }
 
-/// Returns the folder and those of its files that users other than the owner may access.
+/// Returns the folder and those of its files that users other than their owner may access.
 fn accessible_to_others(folder: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let mut open: Vec<PathBuf> = iter::once(folder.to_owned())

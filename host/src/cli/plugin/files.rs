@@ -38,7 +38,7 @@ pub(super) fn write(path: &Path, content: &str, mode: u32, replace: Replace) -> 
     })
 }
 
-/// Writes a file. A process that reads it meanwhile never sees a part of the new content.
+/// Writes a file. A process that reads it meanwhile sees either the old content or the whole new one.
 pub(super) fn write_bytes(path: &Path, content: &[u8]) -> Result<(), CommandError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");

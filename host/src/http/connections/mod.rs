@@ -3,7 +3,8 @@
 //! hyper parses requests and writes responses. This module limits the time for which a connection may wait, and selects
 //! the connection to close when there are too many. It consists of these modules:
 //!
-//! - `state`: the current state of a connection, in atomics; a waiting connection can be closed, a serving one can't.
+//! - `state`: the current state of a connection, in atomics. The registry can close a connection that waits. It can
+//!   close one that serves a request only if the client reads the response too slowly.
 //! - `registry`: all connections of a listener: admission, replacement, timeouts and shutdown.
 //! - `io`: the socket between client and hyper; records bytes and waits, and discards hyper's own error responses.
 //! - `service`: the router for one connection; tracks when a response starts and ends.

@@ -39,7 +39,7 @@ pub(super) enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum CloseReason {
-    /// Closed by the client, or after a response that announced the end of the connection.
+    /// Closed by the client, by a shutdown, or after a response that announced the end of the connection.
     Done = 0,
     HeaderTimeout = 1,
     IdleTimeout = 2,

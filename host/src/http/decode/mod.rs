@@ -23,8 +23,8 @@ use node::Node;
 use problem::{DecodeError, Subject};
 use raw_members::RawMembers;
 
-/// Maximum number of members of an object in which the cause of an error is searched for. The object is decoded once
-/// without each of them.
+/// Maximum number of members of an object for which [`locate`] is called. It decodes the object once per member, each
+/// time without that member.
 const MAX_LOCATED_MEMBERS: usize = 32;
 
 /// Decodes a JSON body.
@@ -108,7 +108,8 @@ pub fn json_syntax_error(error: &serde_json::Error) -> String {
     }
 }
 
-/// Decodes a node. `again` returns a copy of the node, to find the cause of an error that has no path.
+/// Decodes a node. `again` returns a copy of the node, to find the cause of an error whose path is missing or
+/// incomplete.
 fn decode<T: DeserializeOwned>(node: Node, again: impl FnOnce() -> Option<Node>) -> Result<T, DecodeError> {
     T::deserialize(node).map_err(|error| match again() {
         Some(Node::Object(members)) if !error.is_located() && members.len() <= MAX_LOCATED_MEMBERS => {

@@ -1,4 +1,5 @@
-//! Takes the tables of end-user login over from the project's owner, to whom a restored database gives them.
+//! Makes the project's role for login the owner of the tables of end-user login. After a restore, they belong to the
+//! project's owner.
 //!
 //! An archive, or the owner before the take-over, may have attached code to the tables: triggers, rules, policies,
 //! checks, defaults and expressions of indexes would run with the rights of the tables' new owner. [`take_over`]
