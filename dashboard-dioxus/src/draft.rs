@@ -76,7 +76,8 @@ fn changes_between<T: Serialize>(base: &T, values: &T) -> Option<Value> {
     (base != values).then(|| changed_fields(&base, values))
 }
 
-/// Returns the members of `values` that differ from those of `base`, also of objects inside of them.
+/// Returns the members of `values` that differ from those of `base`. A member that is an object has only its own
+/// members that differ.
 fn changed_fields(base: &Value, values: Value) -> Value {
     match values {
         Value::Object(values) => {

@@ -4,13 +4,13 @@ use api_types::RunProgress;
 
 use crate::text;
 
-/// The plugin of restores. It counts bytes while it loads an archive.
+/// The plugin of restores. Some of its progress is in bytes, see [`IN_BYTES`].
 const RESTORE: &str = "restore";
 /// Messages of a restore whose numbers are bytes.
 const IN_BYTES: [&str; 2] = ["Loading the archive", "Creating indexes and constraints"];
 
-/// Returns the share that is done, in percent. `None` if the total is unknown, or if the run has a single step that is
-/// in progress: such a run has no measure for its progress.
+/// Returns the share that is done, in percent. `None` if the total is unknown or 0. Also `None` if the run has a single
+/// step that is in progress, because such a run has no measure for its progress.
 pub fn percent(progress: &RunProgress) -> Option<u64> {
     let total = progress.total.filter(|total| *total > 0)?;
     if (progress.done, total) == (0, 1) {
@@ -19,8 +19,8 @@ pub fn percent(progress: &RunProgress) -> Option<u64> {
     u64::try_from((u128::from(progress.done) * 100 / u128::from(total)).min(100)).ok()
 }
 
-/// Returns the amount of work that is done, for example `3 of 12` or `78 MB of 132 MB`, or `3` if the total is unknown.
-/// Empty for a run with a single step.
+/// Returns the amount of work that is done, for example `3 of 12` or `78 MB of 132 MB`, or `3` if the total is unknown
+/// or 0. Empty for a run with a single step.
 pub fn amount(plugin: &str, progress: &RunProgress) -> String {
     let is_in_bytes = plugin == RESTORE && IN_BYTES.contains(&progress.message.as_str());
     let number = |value: u64| {

@@ -181,8 +181,8 @@ fn year(time: DateTime<Utc>) -> String {
     date(time).rsplit(' ').next().unwrap_or_default().to_owned()
 }
 
-/// Returns the time until a later moment, or its day and time: `in 13 min`, `in 5 h`, `tomorrow 02:00`, `Sun 04:00`,
-/// `1 Mar 06:00`.
+/// Returns the time until a later moment, or its day and time: `in under a minute`, `in 13 min`, `in 5 h`, `tomorrow
+/// 02:00`, `today 22:00`, `Sun 04:00`, `1 Mar 06:00`.
 pub fn upcoming(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let minutes = (time - now).num_minutes().max(0);
     match minutes {

@@ -92,8 +92,8 @@ fn bundle(dashboard: &Path, module: &Path, output: &Path, profile: Profile) -> R
 
     let editor = editor::add(dashboard, &work, &mut files, profile)?;
 
-    // Without the other fonts: the browser loads a font only for its text, and the overview has no monospaced text and
-    // usually no rare characters.
+    // The other fonts are left out: the browser loads a font only if the page has text in it, and the overview has no
+    // monospaced text and usually no rare characters.
     let mut first: Vec<String> = [&theme, &style, &start, &wasm_url, &inter].into_iter().cloned().collect();
     // The overview loads one of these modules, depending on whether a project exists.
     let early: Vec<&str> =

@@ -1,11 +1,12 @@
-//! The frame around every page: sidebar, top bar, uploads, messages, and the states of the whole app.
+//! The frame around every page except the sign-in page: sidebar, top bar, uploads, messages, and the states of the
+//! whole app.
 //!
 //! [`gate`] contains the views that are shown while the app starts, without a server, and without a session.
 //! [`navigation`] contains the links of the sidebar and of the phone's menu, and [`top_bar`] the breadcrumb and the
 //! menus. [`page`] is the frame of one page, and [`notices`] are the bars above it. [`offline`] disables actions while
 //! the server is unreachable. [`destinations`] lists the pages, and [`help`] explains the lists on these pages.
-//! [`last_project`] remembers the open project. [`overlay`] opens the dialogs over a page: [`palette`], which runs
-//! [`commands`], [`switcher`], [`running`] and [`shortcuts`].
+//! [`last_project`] remembers the open project. [`overlay`] opens the dialogs over a page: [`palette`], [`switcher`],
+//! [`running`], [`shortcuts`] and the phone's menu. The palette runs [`commands`].
 
 mod commands;
 mod destinations;

@@ -98,8 +98,8 @@ fn enable() {
     }
 }
 
-/// Observes what the page writes to disabled buttons. A form that has no changes any more writes the value that the
-/// attribute already has, so the attribute alone does not show it.
+/// Observes what the page writes to disabled buttons. The page may write the value that the attribute already has, for
+/// example when a form no longer has changes. Comparing values would not find that.
 fn observe() -> Option<MutationObserver> {
     let body = dom::document()?.body()?;
     let on_change =

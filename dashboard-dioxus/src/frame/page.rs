@@ -69,7 +69,8 @@ pub fn Page(
     }
 }
 
-/// Keeps the document's title at `<page> · <project> · AtlasHub`.
+/// Keeps the document's title at `<page> · <project> · AtlasHub`, without the project if the page has none or has its
+/// name. Stores the title in [`SHOWN`].
 fn use_document_title(page: &str) {
     let route: Route = use_route();
     let project = destinations::project_of(&route);

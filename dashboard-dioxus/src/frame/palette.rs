@@ -20,7 +20,7 @@ const MAX_SHOWN: usize = 50;
 pub fn Palette(project: Option<String>) -> Element {
     let query = use_signal(String::new);
     let projects = use_projects();
-    // The server searches among more tables than one page contains.
+    // Whether the project has more tables than one page contains. The server then searches among them.
     let mut has_many_tables = use_signal(|| false);
     let tables_path = use_memo(use_reactive!(|project| {
         let Some(id) = project else { return String::new() };

@@ -24,8 +24,8 @@ pub fn watch_links() {
     listener.forget();
 }
 
-/// Returns the module of the page at an address of the dashboard. `None` for the overview, whose modules are loaded
-/// before those of other pages, for the sign-in, and for unknown addresses.
+/// Returns the module of the page at an address of the dashboard. `None` for the sign-in, for unknown addresses, and
+/// for the overview. The modules of the overview are loaded before all others.
 fn module_of(address: &str) -> Option<&'static str> {
     let path = address.split(['?', '#']).next().unwrap_or(address);
     match path.parse::<Route>().ok()? {

@@ -1,4 +1,5 @@
-//! The line under a paged list: the range of the listed entries, and when they were read.
+//! The line under a paged list: the range of the listed entries, the buttons that turn the page, the page size, and
+//! when the entries were read.
 
 use dioxus::prelude::*;
 

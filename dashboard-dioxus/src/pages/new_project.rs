@@ -46,7 +46,7 @@ pub(super) fn CreateForm(#[props(default)] can_cancel: bool) -> Element {
         // A component that is being removed must not update others.
         dioxus::core::spawn_forever(async { set_creating(false) });
     });
-    // Checks in the background whether another project has the name.
+    // Checks the length of the name, and in the background whether another project has the name.
     let check = move |()| {
         if name.peek().trim().is_empty() {
             return;
@@ -152,7 +152,7 @@ pub(super) fn length_problem(name: &str) -> Option<String> {
     (length == 0 || length > 64).then(|| "Enter a name with 1 to 64 characters.".to_owned())
 }
 
-/// Returns whether a project has this name, in any case of its letters.
+/// Returns whether a project has this name, ignoring case.
 async fn is_taken(name: &str) -> bool {
     let path = address::with_parameters("/projects", &[("limit", Some("200")), ("q", Some(name))]);
     let known = remote::get::<ApiPage<Project>>(&path).await;

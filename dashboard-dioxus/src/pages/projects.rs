@@ -18,7 +18,7 @@ const OLD_BACKUP_HOURS: i64 = 48;
 #[component]
 pub fn Projects() -> Element {
     let filter = use_filter_text();
-    // The server filters more projects than one page contains.
+    // Whether there are more projects than one page contains. The server then filters them.
     let mut is_long = use_signal(|| false);
     let path = use_memo(move || {
         let filter = filter.read();
@@ -32,7 +32,7 @@ pub fn Projects() -> Element {
     let has_projects = is_long() || projects.value().is_some_and(|page| !page.items.is_empty());
     let sort = use_signal(|| (Column::Name, false));
     let is_server_filtered = is_long() && !filter.read().trim().is_empty();
-    // The line stays while a list is loading that the server filters.
+    // A space keeps the line while the server filters the list.
     let mut subtitle = if is_long() { "\u{a0}".to_owned() } else { String::new() };
     let content = match projects.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Projects", columns: 8 } },

@@ -179,7 +179,8 @@ pub(super) fn took(run: &Run) -> String {
     }
 }
 
-/// Returns why a run failed or was skipped, its progress, its HTTP status, or a summary of its result.
+/// Returns the first of these that a run has: its error or the reason why it was skipped, its progress while it is in
+/// progress, its HTTP status, a summary of its result.
 pub(super) fn result_in_words(run: &Run) -> String {
     if let Some(error) = &run.error_text {
         return error.clone();
@@ -194,7 +195,7 @@ pub(super) fn result_in_words(run: &Run) -> String {
     }
 }
 
-/// Maximum number of fields in the summary of a result.
+/// Maximum number of fields in the summary of a result whose form [`summary`] does not know.
 const MAX_NUMBERS: usize = 3;
 
 /// Summarizes the result of a run: `1.9 GB, 12 tables, 1 204 002 rows` or `2 kept, 3 removed`.

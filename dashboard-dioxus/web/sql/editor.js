@@ -98,7 +98,7 @@ export function createEditor(element, notify) {
   view.onDidChangeCursorSelection(() => isOpening || notify("moved"));
   for (const [name, keys] of COMMANDS) {
     view.addCommand(keys, () => notify(name));
-    // On a Mac, the plain text field accepts both ⌘ and Ctrl.
+    // On a Mac, both ⌘ and Ctrl work, as in the plain text field that the page shows until this editor has loaded.
     if (IS_MAC && keys & KeyMod.CtrlCmd) view.addCommand(keys ^ KeyMod.CtrlCmd ^ KeyMod.WinCtrl, () => notify(name));
   }
   // Otherwise, Monaco waits for the second key of its own shortcuts that begin with Ctrl-K.

@@ -6,7 +6,7 @@ import { completionProvider } from "./completion.js";
 
 export const LANGUAGE = "postgresql";
 
-// Keywords that Postgres does not reserve and that are rarely used as names.
+// Keywords that are rarely used as names. Postgres reserves only some of them.
 const STATEMENT_WORDS = `
   add alter begin by cascade cluster comment commit conflict copy cross current database declare default delete discard
   domain drop each enable disable enum escape exclude exists explain extension fetch filter first following for force

@@ -240,7 +240,8 @@ impl Graph {
         Self { needs, function_count }
     }
 
-    /// Returns for each node whether these roots reach it without passing an end.
+    /// Returns for each node whether these roots reach it. The search stops before each node for which `is_end` returns
+    /// true.
     fn reach(&self, roots: impl Iterator<Item = usize>, is_end: impl Fn(usize) -> bool) -> Vec<bool> {
         let mut reached = vec![false; self.needs.len()];
         let mut next: Vec<usize> = roots.collect();

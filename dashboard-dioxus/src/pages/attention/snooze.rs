@@ -8,7 +8,8 @@ use dioxus::prelude::*;
 /// Key in `localStorage`.
 const KEY: &str = "snoozed";
 
-/// Items that are hidden for a while, by their id. Stored in this browser only.
+/// Items that are hidden for a while, by their id, each with the time at which it is shown again, in seconds since
+/// 1970. Stored in this browser only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Snoozed(BTreeMap<String, i64>);
 

@@ -181,8 +181,8 @@ fn Facts(entry: AuditEntry, you: Option<String>) -> Element {
     }
 }
 
-/// Returns the address of the app's user who made the change, on the project's page of users. `None` if no user of an
-/// app made the change, or if the project was deleted.
+/// Returns the link that shows the app's user who made the change, on the project's page of users. `None` if no user of
+/// an app made the change, or if the project was deleted.
 fn user_address(entry: &AuditEntry) -> Option<String> {
     let project = entry.project_id.as_deref().filter(|_| entry.project_name.is_some() && is_app_user(entry))?;
     Some(address::with_parameters(&format!("/projects/{project}/users"), &[("user", Some(&entry.actor))]))

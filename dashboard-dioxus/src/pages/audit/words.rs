@@ -97,8 +97,8 @@ pub(super) fn is_app_user(entry: &AuditEntry) -> bool {
     entry.action.starts_with("auth.") && is_uuid(&entry.actor)
 }
 
-/// Returns the words for an actor that is neither an e-mail address nor a user of an app. Returns other actors
-/// unchanged.
+/// Returns the words for an actor that has a fixed name, such as `session` or `cli`. Returns other actors, for example
+/// e-mail addresses, unchanged.
 pub(super) fn known_actor_in_words(actor: &str) -> &str {
     match actor {
         "session" => "the owner",

@@ -27,7 +27,7 @@ use crate::{
 const PAGE_SIZES: &[u32] = &[20, 50, 100, 200];
 const DEFAULT_SIZE: u32 = 100;
 
-/// The backups that dialogs of the list are about. The list holds them instead of its rows, because the rows are
+/// The backups that dialogs of the list are about. They belong to the list, not to its rows, because the rows are
 /// replaced when the window becomes as narrow as a phone, and open dialogs must stay.
 #[derive(Clone, Copy, PartialEq)]
 struct Asked {

@@ -57,7 +57,7 @@ fn ExportFormDialog(
     on_close: EventHandler<()>,
     children: Element,
 ) -> Element {
-    // The choice is an index. The list may be read again with other tables while the dialog is open.
+    // The choice is an index into the list, so the open dialog keeps its list, even if the tables are read again.
     let choices = use_hook(|| choices);
     let chosen = use_signal(|| Chosen::new(&choices));
     let mut failure = use_signal(|| None::<Failure>);

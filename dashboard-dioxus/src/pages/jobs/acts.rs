@@ -57,8 +57,8 @@ pub(super) fn RunNow(job: Job, #[props(default)] with_label: bool) -> Element {
 }
 
 /// The switch of a job's schedule. It shows the new state at once, and the old one again if the server refuses. Once
-/// the job is read again, it shows the state of the job, which another tab may have changed.
-/// Disabling a job that creates backups needs a confirmation.
+/// the job is read again, it shows the state of the job, which another tab may have changed. Disabling a job that
+/// creates backups needs a confirmation.
 #[component]
 pub(super) fn EnableSwitch(job: Job) -> Element {
     // The state that the owner has chosen, and the time of the change once the server has confirmed it.

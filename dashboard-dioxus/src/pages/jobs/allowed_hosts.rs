@@ -40,8 +40,8 @@ fn allows_no_hosts(system: &Configuration) -> bool {
     variable.is_some_and(|variable| variable.value.as_deref().unwrap_or_default().trim().is_empty())
 }
 
-/// Returns the entry that the variable needs before jobs can send requests to a host. `host` may have a port. A private
-/// address needs a mark, without which the server refuses the request even if the host is listed.
+/// Returns the entry that the variable needs before jobs can send requests to a host. `host` may have a port. The entry
+/// for a private address ends in `+private`. Without it, the server refuses the request even if the host is listed.
 pub(super) fn entry_for(host: &str) -> String {
     if is_private(host) { format!("{host}+private") } else { host.to_owned() }
 }

@@ -257,7 +257,7 @@ fn overrun(job: &JobData, runs: &[Run]) -> Option<String> {
     Some(format!("Runs take {median}, the schedule fires every {interval}: {effect}."))
 }
 
-/// Returns how many runs are skipped if one run takes as long as the schedule needs for `of` runs.
+/// Returns how many runs are skipped if each run lasts for `of` intervals of the schedule.
 fn skipped(of: i64) -> String {
     match of - 1 {
         1 => format!("1 of {of} is skipped"),

@@ -106,7 +106,7 @@ pub(super) fn ProjectOf(job: Job) -> Element {
     rsx! { "{name}" }
 }
 
-/// State, age and duration of the last run, and the reason if it failed.
+/// State, age, duration and result of the last run, or the reason why the job can't run.
 #[component]
 fn LastRun(job: Job) -> Element {
     let now = text::now();

@@ -33,7 +33,7 @@ pub(super) fn kind_in_words(kind: ChannelKind) -> &'static str {
     }
 }
 
-/// Returns a list of events in words: `Failed runs, failed backups`.
+/// Returns a list of events in words: `Failed runs, failed backups`, or `Everything`.
 pub(super) fn events_in_words(events: &[NotificationEvent]) -> String {
     if EVENTS.iter().all(|(event, ..)| events.contains(event)) {
         return "Everything".to_owned();
@@ -58,7 +58,7 @@ pub(super) fn reports(channel: &NotificationChannel, event: NotificationEvent) -
     channel.enabled && channel.events.contains(&event)
 }
 
-/// Returns whether nothing was sent through a channel yet, so that nobody knows whether it works.
+/// Returns whether it is unknown if a channel works, because nothing was sent through it yet, not even a test.
 pub(super) fn is_untested(channel: &NotificationChannel) -> bool {
     channel.last_sent_at.is_none() && channel.last_error.is_none() && !tested::was_tested(&channel.id)
 }

@@ -100,7 +100,7 @@ pub(super) fn ApplyRun(id: String, started: Signal<Option<String>>) -> Element {
             remote::forget("/migrations");
         }
     }));
-    // Without a run that was read before, it is not known what happens.
+    // A failure means that the run was never read, so its state is unknown.
     let unread = match detail.state() {
         RemoteState::Failed(failure) => Some(failure.message()),
         RemoteState::Loading | RemoteState::Ready(_) => None,

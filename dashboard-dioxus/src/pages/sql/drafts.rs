@@ -106,7 +106,8 @@ pub(super) fn watch(callback: impl Fn(Draft) + 'static) {
     closure.forget();
 }
 
-/// Writes a draft to `sessionStorage` until it is stored, so that a reload before the next write loses nothing.
+/// Writes a draft to `sessionStorage` until it is stored, so that a reload before the next write loses nothing. Does
+/// nothing if the text is longer than [`MAX_PENDING_BYTES`].
 pub(super) fn keep_pending(draft: &Draft) {
     let Some(storage) = session_storage() else { return };
     if draft.text.len() > MAX_PENDING_BYTES {

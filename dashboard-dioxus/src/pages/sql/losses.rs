@@ -110,7 +110,7 @@ async fn fact_of(project: &str, destroyed: &Destroyed) -> String {
         Err(problem) => return problem,
     };
     let is_lost = destroyed.action == DestroyAction::Drop || removes_rows(destroyed);
-    // The dialog lists the tables that a cascading statement empties.
+    // For `TRUNCATE … CASCADE`, the dialog lists the tables that are emptied too instead of the foreign keys.
     let references =
         if is_lost && !destroyed.cascade { references_to(project, &destroyed.name).await } else { Vec::new() };
     if references.is_empty() { size } else { format!("{size} Foreign keys refer to it: {}.", references.join(", ")) }

@@ -178,7 +178,7 @@ impl Plan {
     }
 }
 
-/// Returns a duration in milliseconds with two decimal places.
+/// Returns a duration in milliseconds as text, with two decimal places if it is below a second.
 pub(super) fn exact_duration(milliseconds: f64) -> String {
     if milliseconds < 1000.0 { format!("{milliseconds:.2} ms") } else { duration(milliseconds) }
 }

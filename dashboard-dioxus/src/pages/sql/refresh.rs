@@ -48,7 +48,7 @@ impl Workspace {
     /// Reads again the data that a run may have changed. `names` is true if the run may have changed names in the
     /// schema.
     pub(super) fn refresh_after_run(self, names: bool) {
-        // Other pages read their tables again.
+        // Makes other pages read their tables again.
         remote::forget(&format!("/projects/{}", self.project()));
         if names { self.refresh_schema() } else { self.refresh_estimates() }
     }

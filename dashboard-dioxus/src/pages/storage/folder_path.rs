@@ -44,7 +44,7 @@ pub(super) fn FolderPath(project: ReadSignal<String>, bucket: ReadSignal<String>
 pub(super) fn PrefixFilter(prefix: String) -> Element {
     let mut typed = use_signal(String::new);
     let mut written = use_signal(|| None::<String>);
-    // The address has changed: another folder was opened.
+    // Shows the filter of the address after something else has changed the address, for example by opening a folder.
     use_effect(use_reactive!(|prefix| {
         if written.peek().as_deref() != Some(prefix.as_str()) || prefix.ends_with('/') {
             typed.set(prefix.get(folder_of(&prefix).len()..).unwrap_or_default().to_owned());

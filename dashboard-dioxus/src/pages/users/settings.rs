@@ -1,4 +1,5 @@
-//! The tab "Settings": the rules for signing up, the lifetimes of sessions, and mails.
+//! The tab "Settings": how end users sign up and sign in, the lifetimes of tokens and sessions, the links in mails, and
+//! the signing key.
 
 use api_types::{AuthSettings, RotatedSigningKey};
 use dioxus::prelude::*;

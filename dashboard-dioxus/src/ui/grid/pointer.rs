@@ -47,7 +47,7 @@ pub(super) fn context(state: State, event: &MouseEvent) {
     state.open_menu(MenuCorner { left: at.x, top: at.y });
 }
 
-/// Returns the cell under the pointer. Fields and buttons in a cell are not part of it.
+/// Returns the cell under the pointer. `None` if the pointer is on a field or a button in the cell.
 fn position_of(event: &MouseEvent) -> Option<CellPosition> {
     let target = event.data().try_as_web_event()?.target()?.dyn_into::<Node>().ok()?;
     if target.closest("button, input, select").ok()?.is_some() {

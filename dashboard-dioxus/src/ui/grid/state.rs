@@ -131,8 +131,8 @@ impl State {
         *self.focus_requests.write() += 1;
     }
 
-    /// Gives the focus to the cursor's cell, after it was drawn. A right click moves the cursor and opens the menu. The
-    /// menu closes when it loses the focus, so the menu keeps the focus.
+    /// Gives the focus to the cursor's cell, after it was drawn. Does nothing while the menu has the focus: a right
+    /// click both moves the cursor and opens the menu, and the menu would close if it lost the focus.
     pub(super) fn follow_focus_request(self) {
         let is_in_menu = dom::find("#cell-menu:focus-within").is_some();
         if *self.focus_requests.read() > 0 && self.edit.peek().is_none() && !is_in_menu {
@@ -190,7 +190,8 @@ impl State {
         grid.as_ref()?.query_selector(&selector).ok().flatten()?.dyn_into().ok()
     }
 
-    /// Gives the focus to the grid itself, before the element that has it is removed. Keys still reach the grid.
+    /// Gives the focus to the grid itself, before the element that has it is removed, so that keys still reach the
+    /// grid.
     fn hold_focus(self) {
         let options = FocusOptions::new();
         options.set_prevent_scroll(true);

@@ -123,7 +123,7 @@ impl View {
             }
         };
         let top = least(self.top, position.row as f64 * ROW_HEIGHT, ROW_HEIGHT, self.height - HEADER_HEIGHT);
-        // The first column covers the others while they scroll.
+        // The first column is always in view. It covers the columns that scroll under it.
         if position.column == 0 {
             return (top, self.left);
         }

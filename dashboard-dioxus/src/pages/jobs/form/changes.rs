@@ -17,7 +17,7 @@ use crate::draft::rebase;
 /// has chosen another job of a plugin, which clears the parameters.
 pub(super) fn fill_in_parameters(draft: Signal<Draft>, nodes: Memo<Vec<Node>>) {
     let mut draft = draft;
-    // Two jobs may have the same schema.
+    // The schema does not show that another job was chosen, because two jobs may have the same schema.
     let job = use_memo(move || {
         let draft = draft.read();
         (draft.plugin.clone(), draft.plugin_job.clone())
@@ -32,8 +32,8 @@ pub(super) fn fill_in_parameters(draft: Signal<Draft>, nodes: Memo<Vec<Node>>) {
     });
 }
 
-/// Fills in stored parameters that are absent, unless they are those of another job of a plugin. A parameter that the
-/// owner has removed is present, with an empty text.
+/// Fills in stored parameters that are absent, unless they are for another plugin or another of its jobs. A parameter
+/// that the owner has removed is present, with an empty text.
 pub(super) fn fill_in(draft: &mut Draft, nodes: &[Node]) {
     if draft.stored_for.0 != draft.plugin || draft.stored_for.1 != draft.plugin_job {
         return;
@@ -60,12 +60,12 @@ pub(super) fn follow(draft: Signal<Draft>, initial: Signal<Draft>, nodes: Memo<V
 pub(super) fn rebased(draft: &Draft, base: &Draft, saved: &Draft) -> Draft {
     let job_of = |draft: &Draft| (draft.plugin.clone(), draft.plugin_job.clone());
     let has_chosen_job = job_of(draft) != job_of(base);
-    // A job of one plugin does not belong to another plugin, so they are merged together.
+    // The plugin and its job are merged as one value, because another plugin does not have this job.
     let (plugin, plugin_job) = job_of(if has_chosen_job { draft } else { saved });
     let parameters = match has_chosen_job {
         true => draft.parameters.clone(),
         false if job_of(saved) == job_of(base) => changed_parameters(draft, base),
-        // They were typed for another job.
+        // The parameters were typed for another job.
         false => BTreeMap::new(),
     };
     Draft {

@@ -18,7 +18,7 @@ pub(super) struct Header {
     pub(super) renamed_from: Option<String>,
 }
 
-/// The row in the form does not matter.
+/// Compares everything but `id`, the row in the form.
 impl PartialEq for Header {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

@@ -104,7 +104,7 @@ fn clear_zero_defaults(nodes: &mut [Node]) {
     }
 }
 
-/// Resolves references, and ignores `null` as an alternative.
+/// Resolves references, and alternatives of which only one is not `null`.
 fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     let mut schema = schema;
     for _ in 0..MAX_DEPTH * 2 {

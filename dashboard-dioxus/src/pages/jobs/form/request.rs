@@ -245,7 +245,7 @@ fn BodyField(form: Form) -> Element {
                         }
                     }
                 }
-                // One button, so that it keeps the focus.
+                // One button for both actions, so that it keeps the focus when its action changes.
                 if draft.body_is_stored {
                     button {
                         class: "btn btn-ghost btn-s push",

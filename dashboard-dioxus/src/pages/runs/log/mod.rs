@@ -51,7 +51,8 @@ pub(super) fn Log(
     let mut current_hit = use_signal(|| 0_usize);
     let mut follows = use_signal(|| active);
     let view = use_signal(View::initial);
-    // The line that the arrow keys moved to, and the line with details, by their index in all lines.
+    // The line that the arrow keys moved to or that was clicked, and the line with details, by their index in all
+    // lines.
     let mut cursor = use_signal(|| None::<usize>);
     let mut opened = use_signal(|| None::<usize>);
     let mut opened_height = use_signal(|| 0.0);

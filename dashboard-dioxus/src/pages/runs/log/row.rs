@@ -12,7 +12,7 @@ use crate::text;
 pub(super) struct Emphasis {
     /// The line contains the match that "Next match" moved to.
     pub(super) is_match: bool,
-    /// The arrow keys moved to the line.
+    /// The arrow keys moved to the line, or it was clicked.
     pub(super) is_current: bool,
     /// The details of the line are shown.
     pub(super) has_details: bool,

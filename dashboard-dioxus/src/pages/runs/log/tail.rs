@@ -58,7 +58,7 @@ impl Line {
 pub(super) enum TailState {
     Loading,
     Following,
-    /// The stream broke. It continues where it stopped.
+    /// The stream broke, or a request failed temporarily. The log continues where it stopped.
     Reconnecting,
     /// The run has ended, and all lines have arrived.
     Ended,

@@ -1,6 +1,6 @@
 //! The tab "Access": sentences that say who can reach the table's rows ([`callers`]), a form that changes the access
 //! ([`exposure`]), the dialogs of [`policies`], and [`templates`] of policies. [`steps`] shows the order in which a
-//! table is opened, and [`run_sql`] switches row-level security on.
+//! table is opened, and [`run_sql`] is a dialog that runs statements, for example to switch row-level security on.
 //!
 //! [`policy_form`] creates and changes a policy with the statements of [`policy_sql`], and [`policy_deletion`] deletes
 //! it. [`policy_effects`] says what this means for callers, and [`policy_roles`] names the roles.

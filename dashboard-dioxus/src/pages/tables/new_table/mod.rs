@@ -233,8 +233,8 @@ async fn show_failure(field: Option<(usize, ColumnField)>) {
     }
 }
 
-/// Runs the statements in one transaction. An error is a message, with the line of the statements
-/// that it is about, if known.
+/// Runs the statements in one transaction. An error is a message, with the line of the statements that it is about, if
+/// known.
 async fn run_statements(project: &str, sql: &str) -> Result<(), (String, Option<u64>)> {
     let path = format!("/projects/{project}/sql");
     let request = serde_json::json!({ "sql": sql, "script": true });

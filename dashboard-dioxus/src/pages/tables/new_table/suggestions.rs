@@ -35,7 +35,7 @@ pub(in crate::pages::tables) struct Names {
     enums: Vec<String>,
 }
 
-/// Reads the names of a project's database. They are empty until then.
+/// Reads the names of a project's database. The lists are empty until they are read.
 pub(in crate::pages::tables) fn use_names(project: &str) -> Names {
     let tables_path = format!("/projects/{project}/tables?fields=summary&limit=1000");
     let schema_path = format!("/projects/{project}/schema");

@@ -102,8 +102,8 @@ fn parse(text: &str, detail: &TableDetail) -> serde_json::Result<RowPage> {
     })
 }
 
-/// The identity of a row: its key's columns and their JSON. Values are JSON strings regardless of their type, so
-/// that a key from the rows equals the same key from the address.
+/// The identity of a row: its key's columns and their JSON. Values are JSON strings regardless of their type, so that a
+/// key from the rows equals the same key from the address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, Deserialize)]
 pub(super) struct RowKey(pub(super) Vec<(String, String)>);
 

@@ -241,7 +241,8 @@ impl Draft {
         self.is_touched = true;
     }
 
-    /// Changes the operator. Also changes the value if the old or the new operator is `is`, which has its own values.
+    /// Changes the operator. Also changes the value if the old or the new operator is `is` or `not.is`, which have
+    /// their own values.
     fn choose_operator(&mut self, name: &str) {
         let had_word = compares_with_word(&self.filter.operator);
         name.clone_into(&mut self.filter.operator);

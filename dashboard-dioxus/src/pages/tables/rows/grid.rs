@@ -235,7 +235,7 @@ impl GridSource for Rows {
 
     fn edit(&self, position: CellPosition) -> Option<Field> {
         let (cell, column) = self.changeable(position)?;
-        // A cell's field has one line.
+        // A cell's field has one line, so text with several lines can't be edited in it.
         let text = Some(self.text(position).unwrap_or_default()).filter(|text| !text.contains('\n'))?;
         let booleans = || ["true", "false"].map(str::to_owned).to_vec();
         let choices = column.enum_values.or_else(|| (column.data_type == "boolean").then(booleans));

@@ -153,7 +153,7 @@ fn ColumnChoice(view: View) -> Element {
                             class: "box",
                             r#type: "checkbox",
                             checked: shown.is_empty() || shown.contains(&name),
-                            // One column stays.
+                            // At least one column stays shown.
                             disabled: shown == [name.as_str()],
                             onchange: {
                                 let (name, all) = (name.clone(), all.clone());
