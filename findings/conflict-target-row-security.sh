@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Postgres 18.6: with row-level security, `INSERT … ON CONFLICT (id) DO NOTHING` is refused if the new row would be
-# hidden from its author, even if nothing conflicts. Without `(id)`, the same row is inserted.
+# hidden from the role that inserts it, even if nothing conflicts. Without `(id)`, the same row is inserted.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Debian's cron 3.0pl1-162 runs a line whose minute or hour begins with `*`, such as `*/2`, twice in a repeated hour
-# and not at all in a skipped one. Other lines run once in a repeated hour, and after a skipped one. Compiles its source
-# with a simulated clock: needs apt-get and a C compiler.
+# Debian's cron 3.0pl1-162 runs a line whose minute or hour begins with `*`, such as `*/2`, twice in a repeated hour and
+# not at all in a skipped one. Other lines run once in a repeated hour, and right after a skipped one. This script
+# compiles cron's source with a simulated clock, and needs apt-get and a C compiler.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/setup.bash"
 

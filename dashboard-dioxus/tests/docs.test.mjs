@@ -12,7 +12,7 @@ import { button, heading, hidden, openPage, shown, url } from "./support.mjs";
 const DOCUMENT = new URL("../../docs/DASHBOARD.md", import.meta.url);
 const IMAGES = new URL("../../docs/images/", import.meta.url);
 
-// For each screenshot: the address, the heading of the page, and a function that prepares the page.
+// For each screenshot: the path and the heading of the page, and a function that prepares the page.
 const SCREENSHOTS = {
   overview: () => ["/", "Overview"],
   project: ({ id }) => [`/projects/${id}`, "shop"],

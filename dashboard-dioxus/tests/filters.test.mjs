@@ -1,4 +1,4 @@
-// The text that filters a list, and its parameter in the address.
+// The text that filters a list, and its parameter in the page's URL.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admin, button, createProject, eventually, heading, hidden, openPage, shown, url } from "./support.mjs";

@@ -8,7 +8,7 @@ import { address, withTables } from "./tables-support.mjs";
 const hasFocus = (locator) => locator.evaluate((element) => element === document.activeElement);
 const isFocused = (locator, name) => eventually(() => hasFocus(locator), `the focus on ${name}`);
 
-// Keeps the requests to these addresses until the test responds to them.
+// Holds `POST` requests to these URLs until the test responds to them.
 async function hold(page, addresses) {
   const requests = [];
   await page.route(addresses, (route) => {

@@ -172,7 +172,7 @@ test("host that is not allowed is named while it is typed", async (t) => {
   const error = page.getByRole("alert").filter({ hasText: "ATLASHUB_HTTP_ALLOWED_HOSTS" });
   await shown(error.getByText(/api\.example\.com.*isn't allowed\. Add it to ATLASHUB_HTTP_ALLOWED_HOSTS/));
   await shown(error.getByText(/environment variable of the server; restart AtlasHub/));
-  // A private address needs a mark in the variable.
+  // A private IP address needs `+private` in the variable.
   await page.getByRole("textbox", { name: "URL" }).fill("http://127.0.0.1:18798/ping");
   await shown(error.getByText(/Add 127\.0\.0\.1:18798\+private to ATLASHUB_HTTP_ALLOWED_HOSTS/));
   await error.getByRole("link", { name: "Show configuration" }).click();

@@ -108,7 +108,7 @@ test("rotating a key keeps the old key for the chosen time", async (t) => {
     "30 days",
   ]);
   await overlap.selectOption("1 hour");
-  // The field has the focus, and the keys submit the form.
+  // The field has the focus, and Control+Enter submits the form.
   await page.keyboard.press("Control+Enter");
   const store = page.getByRole("dialog", { name: "Store your key" });
   await shown(store);

@@ -26,7 +26,7 @@ test("menu of an object with a long name is on the screen of a phone", async (t)
 test("field of the command palette keeps its height above a long list", async (t) => {
   const { id } = await createProject("palette");
   const page = await openPage(t);
-  // Too low for the whole list.
+  // The window is too low for the whole list.
   await page.setViewportSize({ width: 1440, height: 400 });
   await page.goto(`${url}/projects/${id}`);
   await button(page, "Search or run a command").click();

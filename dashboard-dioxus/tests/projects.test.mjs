@@ -253,7 +253,7 @@ test("projects show their state, also on a phone", async (t) => {
 test("list from the cache is shown with the time at which it was read", async (t) => {
   await createProject("earlier");
   const page = await openPage(t);
-  // The start of the stream of events makes lists outdated.
+  // Requests for the stream of events get no response, because the start of the stream would make lists outdated.
   await page.route("**/admin/v1/events*", () => {});
   await page.clock.install();
   await page.goto(`${url}/projects`);

@@ -176,7 +176,7 @@ test("details of a dropped table are not requested again", async (t) => {
   await shown(cell(page, "book 1"));
   await eventually(() => statuses.length === 1, "the details of the table");
   await runSql(project, "drop table books");
-  // Each of these statements reads the schema again.
+  // After each of these statements, the page reads the schema again.
   for (const name of ["first", "second"]) {
     await run(page, `create table ${name} (id int)`);
     await shown(item(page, name));

@@ -64,7 +64,7 @@ test("after the end of a session, the page asks for a sign-in and keeps the type
     await name.fill("renamed");
     const save = await button(page, "Save settings").elementHandle();
     await page.route(REQUESTS, (route) => route.fulfill(response));
-    // A refresh of the page may open the dialog first, and it keeps the pointer away from the button.
+    // A refresh of the page may open the dialog first, and the dialog keeps the pointer away from the button.
     await save.dispatchEvent("click");
     const dialog = page.getByRole("dialog", { name: "Your sign-in has ended" });
     await shown(dialog.getByRole("button", { name: "Sign in again" }));
@@ -297,7 +297,7 @@ test("the page shows the reason if the module does not load", async (t) => {
 
 test("response that arrived after its page was left is not taken for a new one", async (t) => {
   const page = await openPage(t);
-  // The start of the stream of events makes lists outdated.
+  // Requests for the stream of events get no response, because the start of the stream would make lists outdated.
   await page.route("**/admin/v1/events*", () => {});
   const list = "**/admin/v1/projects?limit=200&include=totals";
   let answer;

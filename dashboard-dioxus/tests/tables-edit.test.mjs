@@ -82,7 +82,7 @@ test("rows are inserted and deleted, and cascading deletions are counted", async
   const page = await openTable(t, project, { table: "authors", order: "id" });
   await button(page, "Insert row").click();
   const form = page.getByRole("dialog", { name: "New row in authors" });
-  // The id has a default.
+  // The id has a default, so the name has the focus.
   await eventually(() => form.getByLabel(/^name/).evaluate((field) => field === document.activeElement));
   await page.keyboard.type("Octavia E. Butler");
   await page.keyboard.press("Enter");
@@ -194,7 +194,7 @@ test("staged changes survive the end of the session", async (t) => {
   await page.getByRole("gridcell", { name: "7", exact: true }).first().click();
   await page.keyboard.type("8");
   await page.keyboard.press("Enter");
-  // Browsers follow the redirects of event streams.
+  // Requests for event streams are aborted, because browsers would follow their redirects.
   await page.route("**/admin/v1/**", (route) => route.request().resourceType() === "eventsource"
     ? route.abort()
     : route.fulfill({ status: 302, headers: { location: "https://sign-in.example/" } }));

@@ -12,7 +12,7 @@ const table = (page) => page.getByRole("table", { name: "Users" });
 const row = (page, email) => table(page).getByRole("row").filter({ hasText: email });
 const PASSWORD = "a long enough phrase 7";
 
-// Creates a project with end-user login, and users with these addresses.
+// Creates a project with end-user login, and users with these e-mail addresses.
 async function withUsers(...emails) {
   const project = await createProject("users");
   await admin("PATCH", `/projects/${project.id}/auth`, { enabled: true });

@@ -49,7 +49,7 @@ async fn connections_that_send_nothing_give_way_to_new_ones() {
     }
     put(&client(server.address), "x", b"1".to_vec()).await.unwrap();
     assert_eq!(server.get("x").await.unwrap(), b"1");
-    assert_eq!(silent[0].read(&mut [0]).await.unwrap_or(0), 0, "the oldest connection is closed");
+    assert_eq!(silent[0].read(&mut [0]).await.unwrap_or(0), 0, "the oldest connection was not closed");
 }
 
 #[tokio::test]

@@ -300,7 +300,8 @@ fn fill(path: &str, project: &TestProject) -> String {
         .replace("{key}", "00000000-0000-7000-8000-000000000000")
 }
 
-/// Returns a client with its own address, so that requests with wrong credentials stay below the limit per address.
+/// Returns a client with its own IP address, so that requests with wrong credentials stay below the limit per IP
+/// address.
 fn from_own_address(client: &Client, number: usize) -> Client {
     client.with_header("cf-connecting-ip", &format!("192.0.2.{number}"))
 }

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode, header};
 
 use crate::support::{Client, TestApp};
 
-/// The header `Accept` of a browser that opens an address.
+/// The header `Accept` of a browser that opens a page.
 const NAVIGATION: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
 async fn get(app: &TestApp, path: &str, accept: &str) -> reqwest::Response {

@@ -1,4 +1,4 @@
-//! Outgoing HTTP requests: only to allowed hosts and checked addresses, and within their limits.
+//! Outgoing HTTP requests: only to allowed hosts and checked IP addresses, and within their limits.
 
 use std::{
     net::IpAddr,

@@ -17,7 +17,7 @@ async fn dead_postgres_returns_503_quickly_and_recovers() {
     assert_eq!(project.secret().get("/v1/db/items").await.0, StatusCode::OK);
 
     proxy.disconnect().await;
-    // After the time limit of a request, the response would be a 504.
+    // A 504 would mean that the request waited until its time limit.
     let (status, error) = project.secret().get("/v1/db/items").await;
     assert_eq!(
         (status, error["error"]["code"].as_str()),

@@ -243,7 +243,7 @@ async fn signature_algorithm_is_taken_from_the_key_not_the_token() {
             assert_eq!(session(&app, &token).await.0, StatusCode::UNAUTHORIZED, "{alg}: {token}");
         }
     }
-    // Used as an HMAC secret, the public key would let anybody sign.
+    // If the server took the public key for an HMAC secret, anyone could sign tokens.
     let TeamKey::Rsa(key) = &rsa else { unreachable!() };
     let jwk = rsa.jwk("rsa");
     let modulus = key.public_key().modulus().big_endian_without_leading_zero().to_vec();

@@ -194,7 +194,7 @@ async fn known_outcome_is_recorded_if_the_client_disconnects_before_the_outcome_
     let project = app.create_project("Shop").await;
     project.sql("CREATE TABLE items (id int PRIMARY KEY)").await;
     // This node has not yet prepared the statement that stores an outcome. Preparing it waits for the lock below. So
-    // the node executes the statement only if it is still waiting when the lock is released.
+    // the statement is executed only if the node still waits for it when the lock is released.
     let node = TestApp::builder()
         .database_url(app.services.database_url.expose())
         .master_keys(&app.services.master_key, None)
@@ -216,7 +216,7 @@ async fn known_outcome_is_recorded_if_the_client_disconnects_before_the_outcome_
     let mut audit_locker = app.app.platform().begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE audit_logs IN SHARE MODE").execute(&mut *audit_locker).await.unwrap();
     sqlx::raw_sql("ROLLBACK").execute(&mut locker).await.unwrap();
-    // The outcome waits for the audit log.
+    // The statement that stores the outcome waits for the lock on the audit log.
     until_waiting_for(&mut audit_locker, "audit_logs", 1).await;
     client.reset();
     // The server notices that the client is gone before it receives this request.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{ADMIN_TOKEN, Client, TestApp};
 
-/// Signs in. Returns a client with the cookie that may write.
+/// Signs in. Returns a client with the session's cookie, and with the `Origin` that writes need.
 async fn sign_in(app: &TestApp, user_agent: &str) -> Client {
     let client = Client::new(&*app.admin_url).with_header("user-agent", user_agent);
     let body = json!({ "token": ADMIN_TOKEN });

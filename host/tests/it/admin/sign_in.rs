@@ -83,7 +83,7 @@ async fn sign_in_code_works_once_and_cookie_until_sign_out() {
     for attribute in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=2592000"] {
         assert!(cookie.contains(attribute), "{cookie}");
     }
-    assert!(!cookie.contains("Secure"), "http on loopback: {cookie}");
+    assert!(!cookie.contains("Secure"), "`Secure`, although the server speaks HTTP on loopback: {cookie}");
     let again = anonymous(&app).post("/admin/v1/session", json!({ "code": code })).await;
     assert_eq!(code_of(&again), (401, "unauthorized"));
 
@@ -125,7 +125,7 @@ async fn session_is_extended_by_use_and_refused_after_expiry_or_with_another_adm
     let soon = browser.request(Method::GET, "/admin/v1/session").send().await.unwrap();
     assert!(!soon.headers().contains_key("set-cookie"));
 
-    // A node with another token does not accept the session.
+    // A node with another admin token does not accept the session.
     let other = TestApp::builder()
         .database_url(app.services.database_url.expose())
         .var("DEV_ADMIN_TOKEN", "another-token-of-the-tests")
@@ -167,7 +167,7 @@ async fn sign_in_requires_code_or_token_and_own_origin() {
     assert_eq!(as_cookie.get("/admin/v1/session").await.0, StatusCode::UNAUTHORIZED);
 }
 
-/// Guesses tokens until the address must wait. Returns the number of guesses before the limit.
+/// Guesses tokens until the IP address is limited. Returns the number of guesses before that.
 async fn guess_until_limited(guess: &Client) -> u32 {
     for number in 0..10_000 {
         match code_of(&guess.get("/admin/v1/session").await) {
@@ -190,7 +190,7 @@ async fn failed_sign_ins_are_rate_limited_and_audited_once() {
     assert!(refused >= 200, "{refused}");
     let response = guess.request(Method::GET, "/admin/v1/session").send().await.unwrap();
     assert!(response.headers().contains_key("retry-after"));
-    // The right token can't be guessed, so it is accepted. A code must wait.
+    // The right token can't be guessed, so it is still accepted. Codes, right or wrong, have to wait.
     assert_eq!(app.admin().get("/admin/v1/session").await.0, StatusCode::OK);
     sign_in(&app, json!({ "token": TOKEN })).await;
     let mut attempts = 0;
@@ -203,7 +203,7 @@ async fn failed_sign_ins_are_rate_limited_and_audited_once() {
         if code_of(&by_wrong_token) == limited && code_of(&by_code) == limited {
             break;
         }
-        // On a busy machine, the address may no longer have to wait.
+        // On a busy machine, the IP address may no longer be limited.
         attempts += 1;
         assert!(attempts < 20, "{by_wrong_token:?} {by_code:?}");
     }

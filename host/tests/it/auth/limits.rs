@@ -1,4 +1,4 @@
-//! Limits of logins and sign-ups, per account and per client address.
+//! Limits of logins, sign-ups and guesses of the current password, per account and per client IP address.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ async fn user_logs_in_from_a_known_address_while_strangers_attack_the_account() 
             other => panic!("{other:?}"),
         }
     }
-    // An unknown address would have to wait until about 28 seconds after the limit was exceeded.
+    // A client at an unknown IP address would have to wait until about 28 seconds after the limit was exceeded.
     assert!(waits.iter().sum::<u64>() < 15, "{waits:?}");
 }
 

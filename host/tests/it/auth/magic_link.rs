@@ -59,7 +59,7 @@ async fn magic_link_signs_in_once_and_does_not_reveal_accounts() {
         let (status, error) = confirm(&project, &wrong).await;
         assert_eq!((status, code(&error)), (StatusCode::UNAUTHORIZED, "invalid_token"), "{error}");
     }
-    // The password of a verified address stays.
+    // A user whose address was already verified keeps the password.
     assert_eq!(log_in(&project, "ada@example.com", PASSWORD).await.0, StatusCode::OK);
     let events = events(&app, &project).await;
     for (action, result) in [

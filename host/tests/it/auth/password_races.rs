@@ -23,7 +23,7 @@ const RESET: &str = "
     UPDATE auth.passwords SET hash = 'another', changed_at = clock_timestamp();
     DELETE FROM auth.sessions";
 
-/// Whether a request waits for a lock.
+/// Query that returns whether a request waits for a lock.
 const WAITING: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity
                                       WHERE datname = current_database() AND wait_event_type = 'Lock')";
 
@@ -301,7 +301,7 @@ async fn session_that_is_opened_while_its_user_is_disabled_does_not_work_again_l
     let ((status, user), ()) = commit_during(&project, disable, OPEN_SESSION, async || ()).await;
     assert_eq!((status, &user["sessions"]), (StatusCode::OK, &json!(0)), "{user}");
     assert_eq!(sessions(&project).await, 0);
-    // The server may have stopped before it ended such a session.
+    // A server that stopped too early may have left such a session open. Enabling the user ends it.
     execute(&project, OPEN_SESSION).await;
     let (status, user) = admin.patch(&path, json!({ "disabled": false })).await;
     assert_eq!((status, &user["sessions"]), (StatusCode::OK, &json!(0)), "{user}");
@@ -310,7 +310,7 @@ async fn session_that_is_opened_while_its_user_is_disabled_does_not_work_again_l
     assert_eq!(admin.patch(&path, json!({ "disabled": false })).await.1["sessions"], 1);
 }
 
-/// Stores a requested change of the address. Like the request for one, it locks the session.
+/// Stores a requested change of the address. Like the real request, it locks the session.
 const REQUEST_NEW_ADDRESS: &str = "
     INSERT INTO auth.mailed_tokens (hash, user_id, purpose, email, expires_at)
     SELECT 'new', id, 'change_email', 'eve@example.com', now() + interval '1 hour' FROM auth.users;

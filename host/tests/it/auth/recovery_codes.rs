@@ -42,7 +42,7 @@ async fn new_recovery_codes_require_a_code_of_the_app() {
     let user = enrol(&project, sign_up(&project, "ada@example.com").await).await;
     let client = signed_in(&project, &user.session);
     let replace = async |code: &str| client.post("/v1/auth/mfa/recovery-codes", json!({ "code": code })).await;
-    // A code is right only once, and a recovery code is not enough.
+    // A code of the app works only once, and a recovery code is not enough.
     for refused in [user.used_code.clone(), wrong_code(&user.secret), user.recovery_codes[0].clone()] {
         let (status, error) = replace(&refused).await;
         assert_eq!((status, code(&error)), (StatusCode::UNAUTHORIZED, "invalid_code"), "{error}");
@@ -96,7 +96,8 @@ async fn login_with_two_recovery_codes_at_the_same_time_opens_one_session() {
     let sessions = "SELECT count(*) FROM auth.sessions";
     let before: i64 = query(&project, sessions).await;
     let token = begin(&project, "ada@example.com").await;
-    // The lock stops both requests after they have charged the challenge and before either has used its code.
+    // The lock stops both requests after they have counted an attempt with the challenge, and before either has used
+    // its code.
     let mut locker = project.connect().await;
     sqlx::raw_sql("BEGIN; SELECT FROM auth.recovery_codes FOR UPDATE").execute(&mut locker).await.unwrap();
     let unlock = async {

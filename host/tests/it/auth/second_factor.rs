@@ -182,7 +182,7 @@ async fn factor_is_inactive_until_confirmed_and_is_set_up_once() {
     let (status, error) = confirm(&totp(secret, 1)).await;
     assert_eq!((status, code(&error)), (StatusCode::CONFLICT, "conflict"), "{error}");
     assert_eq!(client.post("/v1/auth/mfa/totp", json!({})).await.0, StatusCode::CONFLICT);
-    // A refusal is not a fault of the server.
+    // The refusal is recorded as `denied`, and not as a failure of the server.
     let events = events(&app, &project).await;
     assert_eq!(events.last(), Some(&("auth.mfa_enrol".to_owned(), "denied".to_owned())), "{events:?}");
 }

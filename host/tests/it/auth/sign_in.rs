@@ -244,7 +244,7 @@ async fn data_that_a_user_collects_in_many_requests_is_limited() {
     let (status, error) = project.admin().patch(&path, request).await;
     assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_request"), "{error}");
     assert_eq!(stored().await, before);
-    // Nothing else of the refused request was done.
+    // The refused request did not disable the user either.
     assert_eq!(client.get("/v1/auth/me").await.0, StatusCode::OK);
     assert_eq!(change(json!({ "a": null, "b": text(40_000) })).await.0, StatusCode::OK);
     // The spaces that Postgres writes do not count.

@@ -195,7 +195,7 @@ async fn backup_is_recorded_only_if_its_fields_are_valid_and_match_the_stored_du
 /// Inserts a running run and returns its lease.
 async fn insert_running_run(app: &TestApp) -> RunLease {
     let run = RunLease { run_id: Uuid::now_v7(), lease: Uuid::new_v4() };
-    // The long lease belongs to no scheduler, so no scheduler claims or reaps the run.
+    // The run has a lease of a day that belongs to no scheduler, so no scheduler claims the run or ends it.
     sqlx::query(
         "INSERT INTO cron_job_runs (id, trigger, status, plugin, plugin_job, lease_token, lease_until, started_at)
          VALUES ($1, 'manual', 'running', 'backup', 'backup', $2, now() + interval '1 day', now())",

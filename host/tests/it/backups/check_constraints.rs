@@ -86,7 +86,7 @@ async fn check_constraints_that_rows_violate_become_not_valid_and_are_listed() {
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("closed zones").await;
     project.sql(OBJECTS).await;
-    // Postgres does not check the constraints of other tables again.
+    // Rows of other tables now violate their constraints, because Postgres does not check these again.
     project.sql("UPDATE zones SET open = false WHERE name = 'b'").await;
     let backup = create_backup(&app, &format!("project:{}", project.id)).await;
     let verified = verify(&app, &backup).await;
@@ -127,7 +127,7 @@ async fn owner_is_warned_of_check_constraints_that_a_plain_pg_restore_cannot_loa
     let app = TestApp::builder().first_party_plugins().start().await;
     let project = app.create_project("warned").await;
     project.sql(OBJECTS).await;
-    // The table that this function reads is loaded before the table with the constraint.
+    // The table that this function reads is loaded before the table with the constraint, so no warning is needed.
     project
         .sql(
             "CREATE TABLE a_first (name text);

@@ -227,7 +227,7 @@ async fn encrypted_backup_is_restored_with_its_identity() {
     }
     let (_, planned) = encrypted.plan(identity).await;
     assert_eq!(planned["plan"]["encrypted"], true, "{planned}");
-    // The plan can still be confirmed with the identity.
+    // Without the identity, the confirmation is refused, and the plan stays.
     let confirm = json!({ "confirm": project.name });
     let (status, body) = encrypted.app.admin().post(&path_of(&planned, "/confirm"), confirm).await;
     assert_eq!((status, code(&body)), (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable"), "{body}");

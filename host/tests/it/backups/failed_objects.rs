@@ -109,7 +109,8 @@ async fn restore_leaves_failed_objects_out_and_lists_them_if_the_owner_chooses_s
     let entry = audited("restore.finish").await;
     assert_eq!((&entry["details"]["leftOut"], &entry["target"]), (&json!(5), &planned["id"]), "{entry}");
     assert_eq!((&entry["actor"], &entry["projectId"]), (&json!("system"), &json!(project.id)), "{entry}");
-    // A rollback loads nothing, so the option is refused. The list stays. It describes the database that is kept.
+    // A rollback loads nothing, so the option is refused. The list of objects that were left out stays, because it
+    // describes the restored database, which is kept.
     let (status, body) = app.admin().post(&path_of(&planned, "/rollback"), request).await;
     assert_eq!((status, code(&body)), (StatusCode::BAD_REQUEST, "invalid_request"), "{body}");
     let rollback = json!({ "confirm": "lenient" });

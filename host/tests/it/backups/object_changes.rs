@@ -288,9 +288,10 @@ async fn large_object_is_not_requested_before_its_turn() {
     }
     let run = start(&app, &project).await;
     store.wait_until_held().await;
-    // The small object is copied with several requests after both large ones had the chance to be requested.
+    // Copying the small object takes several requests. Meanwhile, the backup could have requested both large objects.
     eventually("the small object is copied", async || copies(&app, &project).await.len() == 1).await;
-    // A store may close the response for the second object, which nobody reads while the first one is copied.
+    // It has requested only the first one: while that one is copied, nobody would read the response for the second one,
+    // so a store might close it.
     assert_eq!(store.clear().len(), 1);
     store.resume();
     let run = ended_run(&app, &run).await;

@@ -96,7 +96,7 @@ async fn checked_sessions_end_with_a_restore_and_return_with_its_rollback() {
     assert!(planned["plan"]["warnings"].to_string().contains("All users are signed out"), "{planned}");
     let (_, run) = confirm(&app, &planned, &project).await;
     assert_eq!(run["status"], "success", "{run}");
-    // The backup contains the session, but the session may have ended since the backup.
+    // The backup contains the session, but the session is not accepted, because it may have ended since the backup.
     for node in [&there, &here] {
         let (status, body) = node.get("/v1/db/tables").await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");

@@ -29,7 +29,7 @@ async fn read_until(client: Client, stop: Arc<AtomicBool>) -> (Vec<i64>, u32) {
             StatusCode::OK => {
                 let body: Value = response.json().await.unwrap();
                 let rows = body["rows"].as_array().unwrap();
-                assert_eq!(rows.len(), 100, "half-loaded");
+                assert_eq!(rows.len(), 100, "only a part of the rows was read");
                 seen.push(rows[0]["version"].as_i64().unwrap());
             }
             StatusCode::SERVICE_UNAVAILABLE => {

@@ -315,7 +315,8 @@ async fn sweep_removes_leftovers_but_keeps_running_verifications() {
         Postgres::shared().execute(&format!("CREATE ROLE {}", name(run))).await;
         Postgres::shared().execute(&format!("CREATE DATABASE {}", name(run))).await;
     }
-    // Any role can give its session the application name of a verification. Such a session must not keep the leftovers.
+    // Any role can give its session the application name of a verification. Such a session must not prevent the removal
+    // of leftovers.
     let project = app.create_project("Impostor").await;
     let role = format!("proj_{}_anon", project.id);
     Postgres::shared().execute(&format!("ALTER ROLE {role} PASSWORD 'impostor'")).await;

@@ -24,7 +24,8 @@ const CHANGED: &[u8] = b"changed";
 enum Moment {
     /// The process sends a request to the store that contains this text.
     Request(&'static str),
-    /// The process executes an `INSERT` or `UPDATE` of a table for rows that satisfy this condition.
+    /// The process executes this statement (`INSERT` or `UPDATE`) on this table, for a row that satisfies this
+    /// condition.
     Change(&'static str, &'static str, &'static str),
 }
 
@@ -76,7 +77,7 @@ impl Killed {
                 }
             };
             tokio::select! {
-                // On a busy machine, the run may have ended too when this task continues.
+                // On a busy machine, both futures may be ready when this task continues. The moment counts.
                 biased;
                 () = reached => break run,
                 ended = ended_run(app, &run) => {

@@ -48,7 +48,7 @@ fn invalid_configuration_exits_2_with_one_line() {
 
 #[test]
 fn refused_access_key_of_the_store_stops_the_start() {
-    // Postgres can't be reached, so that the program ends in any case.
+    // Postgres can't be reached, so the program ends even if it does not check the access key.
     let external = || ProgramVars::external(URL);
     for vars in [
         external().set("ATLASHUB_S3_SECRET_ACCESS_KEY", "another-secret-key"),

@@ -69,7 +69,7 @@ async fn requests_in_flight_complete_during_shutdown() {
         body.len()
     )
     .unwrap();
-    // The handler requests the body: the request is in flight.
+    // The server asks for the body, so the request is being handled.
     let mut interim = [0; 25];
     stream.read_exact(&mut interim).unwrap();
     assert!(interim.starts_with(b"HTTP/1.1 100 "));
@@ -99,7 +99,7 @@ async fn server_refuses_to_start_with_a_master_key_that_opens_nothing() {
     let refused = vars.clone().set("PLATFORM_MASTER_KEY", other).run(&["serve"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("opens none of the encrypted values"), "{refused:?}");
-    // With this wrong key, the command would seal the secrets of a plugin so that the server could not read them.
+    // With this wrong key, the commands would encrypt values that the server can't decrypt.
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "hidden").unwrap();
     let secret = format!("token={}", secret.path().display());
@@ -114,7 +114,7 @@ async fn server_refuses_to_start_with_a_master_key_that_opens_nothing() {
     }
     // If the key is lost, the owner can start anyway, to restore backups into new projects.
     vars.clone().set("PLATFORM_MASTER_KEY", other).serve(&["--accept-unreadable-values"]).end();
-    // While the key is being replaced, the old one opens the values.
+    // While the key is being replaced, the old one decrypts the values.
     let rotating = vars
         .clone()
         .set("PLATFORM_MASTER_KEY_PREVIOUS", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")

@@ -11,7 +11,7 @@ use crate::{
     support::{Client, TestApp, TestProject, eventually},
 };
 
-/// Each user sees only their own notes. The policy fails for users whose address begins with `failing`.
+/// Each user sees only their own notes. The policy fails for users whose e-mail address begins with `failing`.
 const NOTES: &str = "
     create table notes (id int primary key, owner uuid, body text);
     alter table notes enable row level security;

@@ -95,7 +95,7 @@ async fn filters_use_the_operators_of_the_type() {
     assert_eq!(changed.await.1["count"], 1);
     let deleted = secret.send(Method::DELETE, "/v1/db/posts?eq.author=BOB@X", None).await;
     assert_eq!(deleted, (StatusCode::OK, json!({ "count": 1 })));
-    // The owner's row browser shares the code.
+    // The admin API's route for rows uses the same code.
     let (status, body) = app.admin().get(&project.path("/tables/users/rows?select=id&eq.email=ANN@X")).await;
     assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1 }])));
 }

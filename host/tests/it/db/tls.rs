@@ -69,7 +69,7 @@ async fn https_job_accepts_certificate_of_configured_authority() {
         assert_eq!(server.count(), 0);
     };
     check(&other_name, "its certificate is for another host name").await;
-    // Two authorities have the same name, and only one of them is trusted.
+    // Two authorities have the same name, but only one of them is trusted.
     check(&untrusted, "TLS").await;
 }
 

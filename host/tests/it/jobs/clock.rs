@@ -105,8 +105,8 @@ async fn clock_changes_repeat_no_fire_time_and_missed_ones_get_at_most_one_run()
     let latest: DateTime<Utc> = caught_up["scheduledFor"].as_str().unwrap().parse().unwrap();
     assert!(latest - Utc::now() > TimeDelta::hours(3) - TimeDelta::minutes(2), "not the latest fire time: {latest}");
     for job in [&once, &none] {
-        // Fire times of the last ten seconds count as on time, so they run after the jump. Twelve runs also include
-        // later fire times.
+        // Fire times of the last ten seconds before the new time count as on time, so each of them gets a run. Twelve
+        // further runs include later fire times, too.
         ticks(job, before + 12).await;
         let times = fire_times(&runner.attempts_of(job));
         let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| gap.num_seconds() > 1).collect();

@@ -72,7 +72,7 @@ async fn http_job_sends_its_secrets_and_never_logs_them() {
 
 #[tokio::test]
 async fn secrets_in_a_response_are_redacted_before_truncation() {
-    // The preview is truncated at 4 KiB. In both responses, this is inside a secret.
+    // The preview is truncated at 4 KiB. In both responses, this position is inside a secret.
     let server = WebServer::start(|request| {
         let token = request.header("x-token").unwrap_or_default();
         let response = match request.target.as_str() {

@@ -180,8 +180,8 @@ async fn run_can_be_cancelled_immediately_from_any_node() {
         assert_eq!((status, code(&body)), (StatusCode::CONFLICT, "conflict"));
         assert_eq!(app.runs_of(&job).await.len(), 1, "a cancelled run was tried again");
 
-        // The node finds cancellations by polling too, every five seconds. It can't find one that only a message
-        // announces.
+        // The node also finds cancellations by polling, every five seconds. So the next run is cancelled by a copy of
+        // the message alone, which polling can't find.
         let message = tokio::time::timeout(WAIT_TIMEOUT, async {
             loop {
                 let message = messages.recv().await.unwrap();

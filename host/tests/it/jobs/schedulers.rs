@@ -305,7 +305,7 @@ async fn reserved_permit_is_used_while_many_runs_of_other_plugins_are_queued() {
     .await
     .unwrap();
     let position = async || runner.started.lock().iter().position(|plugin| plugin == "own");
-    // Until the run of `own` starts, the runs of `other` can use only the other permit.
+    // Until the run of `own` starts, the runs of `other` can use only the permit that is not reserved.
     let before = eventually("the run with the reserved permit has started", position).await;
     assert!(before <= 1, "{before} runs started before it");
 }

@@ -234,7 +234,7 @@ async fn each_notification_is_delivered_by_one_node() {
     assert!(sent >= 30, "{sent}");
     let mut ids = std::collections::HashSet::new();
     for _ in 0..sent {
-        assert!(ids.insert(server.next().await.json()["id"].as_str().unwrap().to_owned()), "one came twice");
+        assert!(ids.insert(server.next().await.json()["id"].as_str().unwrap().to_owned()), "a notification came twice");
     }
     assert_eq!(server.count() as i64, sent);
 }

@@ -225,7 +225,7 @@ async fn functions_that_the_planner_calls_cannot_write_during_unaudited_plans() 
     }
     let has_notes = async || run(&app, &project, "SELECT count(*) > 0 FROM notes").await["rows"].clone();
     assert_eq!(has_notes().await, json!([[false]]));
-    // Statements that are audited can write in this way.
+    // The statement itself is audited, so the function can write when Postgres plans it.
     run(&app, &project, "SELECT constant()").await;
     assert_eq!(has_notes().await, json!([[true]]));
 }

@@ -28,7 +28,7 @@ async fn unreachable_store_returns_503_within_seconds_and_recovers() {
             secret.delete(&removal),
         );
         let responses: [_; 4] = responses.into();
-        // After the time limit of a request, the response would be a 504.
+        // A 504 would mean that the request waited until its time limit.
         for (status, error) in responses {
             assert_eq!((status, code(&error)), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "{error}");
             assert!(!error.to_string().contains("127.0.0.1"), "the error reveals an internal address: {error}");

@@ -307,7 +307,8 @@ async fn path_of_an_upload_that_starts_with_another_bucket_is_rejected() {
         assert_eq!((status, code(&error)), (StatusCode::BAD_REQUEST, "invalid_path"), "{error}");
         assert!(error["error"]["hint"].as_str().unwrap().contains("leave `uploads/` out"), "{error}");
     }
-    // Not even the name of a bucket that is not exposed is revealed. A file of that name is no folder.
+    // A publishable key can't learn that a bucket exists that is not exposed. A file may have the name of a bucket, and
+    // a folder's name may begin with it.
     for (client, path) in
         [(&publishable, "closed/x.txt"), (&secret, "open"), (&secret, "uploads"), (&secret, "opened/x.txt")]
     {

@@ -1,5 +1,5 @@
-//! The full sweep, which removes oversize objects, records of unused uploads and abandoned multipart uploads, even if
-//! no request asks for them.
+//! What the full sweep removes, even if no request asks for it: oversize objects, records of unused uploads, and
+//! abandoned multipart uploads. `staged` tests what it moves.
 
 use atlashub::storage::{StorageState, sweep_all_projects};
 use axum::extract::FromRef;

@@ -33,7 +33,7 @@ impl Authority {
         Path::new(self.folder.path()).join("authority.pem").to_str().expect("UTF-8").to_owned()
     }
 
-    /// Returns a TLS acceptor with a certificate for this name or address.
+    /// Returns a TLS acceptor with a certificate for this host name or IP address.
     pub fn server(&self, name: &str) -> TlsAcceptor {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new([name.to_owned()]).expect("a name");

@@ -1,5 +1,5 @@
-//! A TCP proxy in front of Postgres or the store that breaks, holds or cuts chosen requests. The server behind it is
-//! real, and so are its errors.
+//! A TCP proxy in front of Postgres or the store. It breaks, holds or cuts chosen requests, responds to them itself, or
+//! cuts or pauses the responses of the server. The server behind it is real.
 
 use std::{
     collections::BTreeSet,
@@ -131,13 +131,13 @@ impl FaultProxy {
     }
 
     fn add(&self, text: &'static str, action: Action) {
-        // Requests that an earlier fault held do not count. Of parallel requests, some are held after the test has
-        // stopped waiting.
+        // Requests that an earlier fault held do not count: some of several parallel requests may have been held after
+        // the test stopped waiting.
         let _ = self.shared.held.notified().now_or_never();
         self.shared.faults.lock().push(Fault { text, action, hits: 0 });
     }
 
-    /// Waits until a request or response is held after the last fault was added.
+    /// Waits until a request or response has been held since the last fault was added.
     pub async fn wait_until_held(&self) {
         self.shared.held.notified().await;
     }
@@ -164,7 +164,7 @@ async fn accept(listener: TcpListener, target: SocketAddr, shared: Arc<Shared>) 
     // Dropping this task drops the set, which closes every connection.
     let mut connections = JoinSet::new();
     loop {
-        // An error, such as too many open files, would look like a store that is down.
+        // The test fails after an error, such as too many open files, because it would look like a store that is down.
         let (client, _) = listener.accept().await.expect("a connection should be accepted");
         let shared = shared.clone();
         connections.spawn(async move {

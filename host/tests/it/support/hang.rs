@@ -16,8 +16,8 @@ impl Hang {
         Self::create(connection, table, &format!("TRIGGER hang BEFORE {event} ON {table}"), condition).await
     }
 
-    /// Makes `COMMIT` hang in transactions that insert rows which satisfy the condition, even if they check constraints
-    /// at once.
+    /// Makes `COMMIT` hang in transactions that insert rows which satisfy the condition, even if the transactions
+    /// execute `SET CONSTRAINTS ALL IMMEDIATE`.
     pub async fn at_commit(connection: &mut PgConnection, table: &'static str, condition: &str) -> Self {
         let trigger = format!("CONSTRAINT TRIGGER hang AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED");
         let hang = Self::create(connection, table, &trigger, condition).await;

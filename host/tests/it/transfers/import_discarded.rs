@@ -70,7 +70,7 @@ async fn discarded_rows_that_had_to_wait_for_other_rows_are_reported() {
     let bad = (5, Some("id"), "invalid_value");
     let done = import(&app, &project, "staff", "csv", "id,boss,name\n1,3,skip\n2,,b\n3,,c\nx,,d\n", skip()).await;
     assert_eq!((counts(&done), errors(&done)), ([4, 2, 0, 2, 2], vec![(2, None, "discarded"), bad]), "{done}");
-    // Rows that are moved together are only counted.
+    // Here, the discarded row is moved together with others, so it is only counted.
     project.sql("TRUNCATE staff").await;
     let done = import(&app, &project, "staff", "csv", "id,boss,name\n1,3,a\n2,3,skip\n3,,c\nx,,d\n", skip()).await;
     assert_eq!((counts(&done), errors(&done)), ([4, 2, 0, 2, 2], vec![bad]), "{done}");

@@ -191,7 +191,7 @@ async fn bad_rows_are_skipped_and_reported_with_line_and_column() {
     assert_eq!(lines, [3, 4, 5], "{tried}");
     let done = run(&app, &path, json!({ "mode": "insert", "onError": "skip" })).await;
     assert_eq!(counts(&done), [4, 1, 0, 3, 3], "{done}");
-    // A key that an object does not have leaves the column to its default.
+    // If an object lacks a key, the column gets its default.
     assert_eq!(value(&project, "SELECT note FROM items WHERE name = 'x'").await, "none");
 }
 
