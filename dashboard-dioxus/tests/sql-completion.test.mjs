@@ -44,6 +44,12 @@ test("Enter after an alias starts a line, and no table is suggested there", asyn
   await shown(cell(page, "author 7"));
 });
 
+test("columns of a table after a comma without a space are suggested", async (t) => {
+  const page = await openEmpty(t);
+  await page.keyboard.type("select 1 from authors,authors second where second.");
+  await shown(suggestion(page, "name"));
+});
+
 test("Tab accepts a suggestion", async (t) => {
   const page = await openEmpty(t);
   await page.keyboard.type("select name from auth");

@@ -114,7 +114,7 @@ function typeItems() {
 function aliases(statement) {
   const found = new Map();
   const pattern =
-    /\b(?:from|join|update|into|table|,)\s+(?:only\s+)?(?:("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)\s*\.\s*)?("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)(?:\s+(?:as\s+)?("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*))?/giu;
+    /(?:\b(?:from|join|update|into|table)\s+|,\s*)(?:only\s+)?(?:("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)\s*\.\s*)?("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)(?:\s+(?:as\s+)?("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*))?/giu;
   for (const [, , table, alias] of statement.matchAll(pattern)) {
     found.set(plain(table), plain(table));
     if (alias && !KEYWORDS.includes(alias.toLowerCase())) found.set(plain(alias), plain(table));
