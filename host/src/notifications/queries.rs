@@ -249,7 +249,7 @@ pub(super) struct Attempt {
     pub first_at: DateTime<Utc>,
     pub last_at: DateTime<Utc>,
     pub attempts: i32,
-    /// The only address to send to, if the other addresses have already received the message.
+    /// The only address to send to, if the delivery is for a single address of an e-mail channel.
     pub recipient: Option<String>,
     pub kind: ChannelKind,
     pub sealed: Vec<u8>,
@@ -286,8 +286,8 @@ pub(super) struct AttemptResult<'a> {
     pub rate_limited: bool,
 }
 
-/// Records the result of an attempt, adds deliveries to single addresses, and releases the channel. Changes nothing if
-/// the claim was lost, because then another node serves the channel.
+/// Records the result of an attempt, adds a delivery for each address in `recipients`, and releases the channel.
+/// Changes nothing if the claim was lost, because then another node serves the channel.
 pub(super) async fn record_attempt(
     pool: &PgPool,
     channel: Uuid,

@@ -22,14 +22,16 @@ use crate::{
     notifications::{NotificationState, notification::Message, settings::EmailSettings},
 };
 
-/// Time limit of connecting to one IP address of the mail server. It leaves time for other addresses.
+/// Time limit of connecting to one IP address of the mail server. It leaves time to try its other IP addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time limit of all messages of one attempt. Addresses to which no message was sent by then are tried again.
+/// Time limit of one attempt for all e-mail addresses of a channel. Addresses to which no message was sent by then are
+/// tried again later.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Sends the message as plain text to each address on its own, so that a refused address does not affect the others.
-/// The server's certificate must be issued by a public or a configured authority. A server with a private address needs
-/// an allowlist entry with `+private`.
+/// Sends the message as plain text to `recipient`, or to each e-mail address of the channel if it is `None`. Every
+/// address gets an e-mail of its own, so that a refused address does not affect the others. The server's certificate
+/// must be issued by a public or a configured authority. A server with a private address needs an allowlist entry with
+/// `+private`.
 pub(super) async fn send(
     settings: &EmailSettings,
     message: &Message,
@@ -83,7 +85,7 @@ pub(super) async fn send(
 /// The reason why a message could not be sent to one address.
 struct SendError {
     error: ChannelError,
-    /// Whether the server refused this address or message, so that others can still succeed.
+    /// Whether the failure concerns only this address or its e-mail. E-mails to other addresses can then still succeed.
     concerns_address: bool,
 }
 
@@ -109,7 +111,7 @@ impl Server<'_> {
                     Ok(_) => return Ok(()),
                     Err(error) => {
                         outcome = Err(failure(self.settings, &error));
-                        // The server replied, or its certificate is wrong: another address would make no difference.
+                        // The server replied, or its certificate is wrong: another IP address would make no difference.
                         if error.is_permanent() || error.is_transient() || error.is_client() || error.is_tls() {
                             break;
                         }

@@ -43,7 +43,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// Returns the errors of all addresses, one per line.
+    /// Returns the errors of all addresses that failed, one per line, or `None` if there are none.
     pub(super) fn error(&self) -> Option<String> {
         let lines: Vec<&str> = self.failed.iter().map(|(_, error)| error.text.as_str()).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
@@ -73,8 +73,8 @@ impl From<EgressError> for ChannelError {
 /// Sends a message once. An e-mail channel sends it only to `recipient`, if one is given.
 ///
 /// # Errors
-/// Fails if no address received the message and the same retry applies to all of them. A retry sends the message to all
-/// addresses.
+/// Fails if no address received the message and the same [`Retry`] applies to all of them. The message must then be
+/// retried as a whole. In all other cases, [`Sent::failed`] lists the addresses that failed.
 pub(super) async fn send(
     settings: &Settings,
     message: &Message,
