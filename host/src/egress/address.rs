@@ -70,7 +70,7 @@ fn kind_of_v6(address: Ipv6Addr) -> AddressKind {
         | [0x3ffe, ..] => Unusable,
         // Unique local; link-local; site-local (deprecated).
         [0xfc00..=0xfdff, ..] | [0xfe80..=0xfeff, ..] => Private,
-        // Global unicast is this eighth of the address space. The rest is multicast or unassigned.
+        // Everything outside 2000::/3, the range of global unicast addresses, is multicast, reserved or unassigned.
         [0..=0x1fff | 0x4000..=0xffff, ..] => Unusable,
         // ISATAP (RFC 5214) in any network.
         [.., 0x0000 | 0x0200, 0x5efe, a, b] => kind_of_v4(embedded(a, b)),

@@ -33,7 +33,7 @@ pub(super) struct Body {
     pub bytes: Bytes,
     /// Whether bytes are missing.
     pub truncated: bool,
-    /// Whether the body was compressed.
+    /// Whether `bytes` were decoded.
     pub decoded: bool,
 }
 
@@ -55,8 +55,8 @@ enum Encoding {
 /// Reads a body up to `max_bytes`, and decodes it if it has one of the [`ACCEPTED_ENCODINGS`]. Bytes are counted after
 /// decoding, and nothing is decoded beyond the maximum, so that a small body can't become a large one.
 ///
-/// A body that can't be decoded is left out, because the status may matter more than the body, and because the run's
-/// secrets can't be found in it.
+/// A body that can't be decoded is left out, because the run's secrets can't be found and redacted in it. It is not an
+/// error, because the status may matter more than the body.
 pub(super) async fn read_body(response: reqwest::Response, max_bytes: usize) -> io::Result<Body> {
     let encoding = encoding_of(response.headers());
     let mut raw = StreamReader::new(Box::pin(response.bytes_stream().map_err(io::Error::other)));
@@ -76,8 +76,8 @@ pub(super) async fn read_body(response: reqwest::Response, max_bytes: usize) -> 
 }
 
 /// Returns the chunks of a body, decoded if it has one of the [`STREAMED_ENCODINGS`]. `max_bytes` limits the compressed
-/// bytes; the caller limits the decoded ones. A body with another encoding is an error, because the run's secrets can't
-/// be found in it.
+/// bytes; the caller limits the decoded ones. A body with another encoding is an error unless it is empty, because the
+/// run's secrets can't be found and redacted in it.
 pub(super) fn stream_body(response: reqwest::Response, max_bytes: u64) -> BoxStream<'static, io::Result<Bytes>> {
     let encoding = streamed_encoding_of(response.headers());
     let raw = response.bytes_stream().map_err(io::Error::other);

@@ -4,8 +4,8 @@ use std::{error::Error, io, time::Duration};
 
 use rustls::CertificateError;
 
-/// The reason why a request has no response. Every message may be shown to the author of the request: no message
-/// contains the IP address that a host name resolves to, the path of a URL or the value of a header.
+/// The reason why a request has no complete response. Every message may be shown to the author of the request: no
+/// message contains the IP address that a host name resolves to, the path of a URL or the value of a header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
     #[error("the URL is not allowed: {0}")]
@@ -83,7 +83,8 @@ impl EgressError {
         }
     }
 
-    /// Returns the status of the last response that was received, if any.
+    /// Returns the status of the last response that was received, or `None` if there was none or the error does not
+    /// contain it.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Redirect { status, .. } | Self::TooManyRedirects { status, .. } => Some(*status),
@@ -93,7 +94,7 @@ impl EgressError {
     }
 }
 
-/// Describes a failure below HTTP without naming an address.
+/// Describes why no response was received, without naming an IP address.
 pub(super) fn reason_of(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it does not respond".to_owned();

@@ -71,7 +71,8 @@ impl Egress {
     /// entered. A private IP address still needs an allowlist entry with `+private`.
     ///
     /// # Errors
-    /// Returns `InvalidUrl` if `url` is not an HTTP URL with a valid host.
+    /// Returns `InvalidUrl` if `url` is not an HTTP URL with a valid host and port, or if it contains a user or
+    /// password.
     pub fn only(&self, url: &str) -> Result<Self, EgressError> {
         let (_, origin) = Origin::parse(url)?;
         let private =
@@ -117,8 +118,8 @@ impl Egress {
     }
 
     /// Sends a request whose body may be a stream, and returns the response as soon as its headers are received.
-    /// `max_bytes` is the maximum size of the request's body, and of the response's body both compressed and decoded.
-    /// The limit in the request is not used. `scope` is as for [`Self::send`].
+    /// `max_bytes` is the maximum size of the upload, and of the response's body both compressed and decoded. The
+    /// `max_bytes` of the request is not used. `scope` is as for [`Self::send`].
     ///
     /// A response with any status is `Ok`. The timeout of the request includes the body of the response. Dropping the
     /// future or the body ends the exchange and closes its connection. The upload ends with the response.

@@ -11,7 +11,8 @@ use super::{EgressError, EgressRequest, HeaderText, target::Origin};
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
-/// Headers that only the HTTP client may set (RFC 9110, section 7.6.1).
+/// Headers that only the HTTP client may set. Most of them apply to one connection (RFC 9110, section 7.6.1) or frame
+/// the message.
 const RESERVED_HEADERS: &[&str] = &[
     "connection",
     "content-length",
@@ -51,8 +52,8 @@ pub(super) enum HopBody {
 }
 
 impl Hop {
-    /// Creates the first hop of a request, and checks everything that can be checked without a connection. `encodings`
-    /// is the value of `Accept-Encoding`, unless the request has this header or asks for a range.
+    /// Creates the first hop of a request, and checks the URL, the method and the headers. `encodings` is the value of
+    /// `Accept-Encoding`, unless the request has this header or asks for a range.
     pub(super) fn first(request: &EgressRequest, encodings: &'static str) -> Result<Self, EgressError> {
         let (url, origin) = Origin::parse(&request.url)?;
         Ok(Self {

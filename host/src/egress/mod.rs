@@ -9,7 +9,7 @@
 //!
 //! Deliberately absent: proxies (including those of the environment), cookies, connection reuse, HTTP/2, and
 //! certificate authorities that are neither public nor listed in `ATLASHUB_CA_FILE`. The platform's own requests to its
-//! store or to Cloudflare Access don't use this module; their addresses are configuration.
+//! store or to Cloudflare Access don't use this module; their URLs come from the configuration.
 //!
 //! Modules in reading order:
 //! - `address`: kinds of IP addresses.

@@ -8,7 +8,7 @@ use futures_util::stream::BoxStream;
 use super::EgressError;
 use crate::config::Secret;
 
-/// Maximum number of bytes of a response body that are kept.
+/// Maximum number of bytes that are kept of a response body that is not streamed.
 pub const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
 /// A request as its author wrote it, not checked yet.
@@ -114,7 +114,7 @@ pub struct EgressStream {
 }
 
 impl EgressResponse {
-    /// Returns the first header of this lowercase name.
+    /// Returns the value of the first header with this lowercase name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header_name, _)| header_name == name).map(|(_, value)| value.as_str())
     }

@@ -46,8 +46,8 @@ struct Upload {
     max_bytes: u64,
     /// Bytes that were read so far.
     read: u64,
-    /// The chunk that completes the length. The chunk is sent when the stream has ended, because the HTTP client does
-    /// not read on to find more bytes.
+    /// The chunk that completes the length. It is sent only when the stream has ended: the HTTP client stops reading
+    /// after it, and would not notice an error or further bytes.
     last: Option<Bytes>,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }

@@ -26,7 +26,7 @@ pub trait BuiltInJob: Send + Sync + 'static {
     /// The parameters of a run.
     type Params: DeserializeOwned + Send + Sync;
 
-    /// Checks the parameters when a job is saved or a run is started manually.
+    /// Checks the parameters for [`JobRunner::check`].
     ///
     /// # Errors
     /// Returns a description of the problem.

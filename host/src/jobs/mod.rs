@@ -2,8 +2,9 @@
 //!
 //! A run is a row in Postgres. The runs of a fire time are unique by job, fire time and attempt. A scheduler claims
 //! queued runs with `SKIP LOCKED` and holds a lease on each, which it renews. Any number of schedulers can run on one
-//! database, and any of them can crash: another scheduler takes over when the lease expires. A run's effects on other
-//! systems can then happen twice; its writes to the platform are fenced by the lease ([`Runs::lock_lease`]).
+//! database, and any of them can crash: when the leases of its runs expire, another scheduler ends these runs, and
+//! executes their retries if there are any. A run's effects on other systems can then happen twice; its writes to the
+//! platform are fenced by the lease ([`Runs::lock_lease`]).
 //!
 //! Deliberately absent: WebAssembly. A [`JobRunner`] executes runs; `plugins` implements it. Values of secrets leave
 //! this folder only in [`RunCall::secrets`], and in requests for [`JobRunner::check_request`].

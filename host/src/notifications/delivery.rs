@@ -30,7 +30,7 @@ const MAX_RETRY_SECONDS: f64 = 3600.0;
 const CHANNEL_PAUSE_SECONDS: f64 = 5.0;
 /// Age at which a delivery fails if its channel keeps asking to wait (status 429).
 const MAX_RATE_LIMITED_AGE: TimeDelta = TimeDelta::hours(24);
-/// Maximum time between two reads of the outbox, in case another node crashed.
+/// Maximum time between two reads of the outbox, so that this node also finds the deliveries of a node that crashed.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
 const MIN_SLEEP: Duration = Duration::from_millis(50);
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(3600);
@@ -62,7 +62,8 @@ pub(super) async fn deliver_due(state: NotificationState) {
     }
 }
 
-/// Starts due deliveries, up to the limit of parallel channels. Returns the time until the next delivery is due.
+/// Starts due deliveries, up to the limit of parallel channels. Returns the time to wait before the next call: until
+/// the next delivery is due, but at most [`MAX_SLEEP`].
 async fn start_deliveries(
     state: &NotificationState,
     running: &mut JoinSet<()>,

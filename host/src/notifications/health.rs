@@ -14,7 +14,7 @@ pub struct ChannelHealth {
     pub enabled: bool,
     /// Error of the newest attempt to deliver or to test, if it failed.
     pub last_error: Option<String>,
-    /// Time of the oldest recorded failure since the last success.
+    /// Time at which the first of the recorded deliveries failed after the last success.
     pub failing_since: Option<DateTime<Utc>>,
 }
 

@@ -57,7 +57,7 @@ pub struct NotificationState {
 }
 
 impl NotificationState {
-    /// Creates the state. Must be called inside a tokio runtime. Nothing is sent before [`run`].
+    /// Creates the state. Nothing is sent before [`run`].
     pub fn new(platform: PgPool, sealer: Sealer, egress: Egress, trusted: TrustedCertificates) -> Self {
         Self { notifier: Notifier::new(), platform, sealer, egress, trusted }
     }

@@ -52,7 +52,7 @@ pub(crate) async fn create_channel(
 ) -> ApiResult<(StatusCode, Extension<AuditTarget>, Extension<AuditDetails>, ApiJson<NotificationChannel>)> {
     let name = check_name(&request.name)?;
     let events = check_events(&request.events)?;
-    // Without previous settings, this only removes an empty user name or password.
+    // Without previous settings, this only removes the user name and the password if one of them is empty.
     let form = settings::merge(request.settings, ChannelSettings::default());
     let (_, complete) = settings::check(request.kind, form, &state.egress)?;
     let id = Uuid::now_v7();
@@ -105,7 +105,7 @@ pub(crate) async fn update_channel(
         ApiError::new(Code::Conflict, "The channel was changed or deleted by another request at the same time.")
             .with_hint("Read the channel again and repeat the change.")
     })?;
-    // A delivery that was being sent when the channel was disabled may still be pending.
+    // If this request enables the channel, a delivery that was being sent when it was disabled may still be pending.
     state.notifier.wake_delivery();
     Ok((audit_details(&changed.name, changed.kind), ApiJson(to_wire(&state, changed))))
 }

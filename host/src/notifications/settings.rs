@@ -118,7 +118,7 @@ pub(super) fn without_previous(kind: ChannelKind, settings: ChannelSettings) -> 
             .with_hint("If the receiver's URL has no path, end it with `/`."));
     }
     let is_empty = |text: &Option<String>| text.as_deref() == Some("");
-    // An empty one removes both.
+    // An empty user name or password removes both.
     if kind == ChannelKind::Email && !is_empty(&settings.username) && !is_empty(&settings.password) {
         let named = [("username", &settings.username), ("password", &settings.password)];
         if let Some((name, _)) = named.into_iter().find(|(_, text)| text.is_none()) {

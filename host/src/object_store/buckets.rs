@@ -8,7 +8,8 @@ use super::{ObjectStore, StoreError, StoreResult};
 const MAX_DELETE_ATTEMPTS: usize = 4;
 
 impl ObjectStore {
-    /// Checks that the store is reachable and accepts the credentials.
+    /// Checks that the store is reachable and accepts the credentials. If the store can't list buckets, checks only
+    /// that it is reachable.
     pub async fn ping(&self) -> StoreResult<()> {
         let response = self.client().list_buckets().send().await;
         match response.map_err(|error| StoreError::from_sdk("ListBuckets", error)) {

@@ -26,7 +26,8 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
 const MAX_ATTEMPTS: u32 = 3;
 /// Maximum number of attempts to send one part of a large body.
 const MAX_PART_ATTEMPTS: u32 = 6;
-/// Timeout of bulk calls: a store sends nothing while it assembles ten thousand parts.
+/// Timeout of calls that copy or delete objects, send a part or complete an upload. For example, a store sends nothing
+/// while it assembles ten thousand parts.
 const BULK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A client of one S3 store. Cheap to clone.
@@ -98,7 +99,7 @@ fn is_loopback(endpoint: &str) -> bool {
     }
 }
 
-/// Returns the configuration of a bulk call, with longer timeouts.
+/// Returns the configuration of a call that takes long, with the timeout [`BULK_TIMEOUT`].
 pub(super) fn bulk_call_config() -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::Config::builder().timeout_config(
         TimeoutConfig::builder()

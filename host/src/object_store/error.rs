@@ -7,8 +7,8 @@ use crate::error::{ApiError, Code};
 /// Result of a request to the object store.
 pub type StoreResult<T> = Result<T, StoreError>;
 
-/// An error of the object store. If the store responded, the HTTP status alone selects the variant, because stores
-/// disagree on error codes.
+/// An error of the object store. If the response could be read, its HTTP status alone selects the variant, because
+/// stores disagree on error codes.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{operation}: the bucket, object or upload does not exist")]
@@ -18,10 +18,11 @@ pub enum StoreError {
     /// The store does not support this operation.
     #[error("{operation}: the store does not support this operation")]
     NotSupported { operation: &'static str },
-    /// Any other 3xx or 4xx: wrong credentials, wrong region, or an invalid request.
+    /// Any other status, usually 3xx or 4xx: wrong credentials, wrong region, or an invalid request.
     #[error("{operation}: the store refused the request with status {status} ({code}): {message}")]
     Refused { operation: &'static str, status: u16, code: String, message: String },
-    /// A timeout, a failed connection, too many requests (429), or any other error of the store itself (5xx).
+    /// A timeout (of the client or with status 408), a failed connection, too many requests (429), or any other error
+    /// of the store itself (5xx).
     #[error("{operation}: the store is not available")]
     Unavailable {
         operation: &'static str,
@@ -51,7 +52,7 @@ impl StoreError {
         matches!(self, Self::NotFound { .. })
     }
 
-    /// Returns the HTTP status if the request was at fault.
+    /// Returns the HTTP status of `NotFound`, `PreconditionFailed` and `Refused`, and `None` for other errors.
     pub fn refused_status(&self) -> Option<u16> {
         match self {
             Self::NotFound { .. } => Some(404),
@@ -61,14 +62,14 @@ impl StoreError {
         }
     }
 
-    /// Returns whether the store refuses the access key, so that the owner must change the configuration. A refusal
-    /// because of a wrong clock ends by itself.
+    /// Returns whether the store refuses the access key. The owner must then change the configuration. A refusal
+    /// because of a wrong clock does not count: it ends when the clock is right again.
     pub fn is_key_refused(&self) -> bool {
         matches!(self, Self::Refused { status: 401 | 403, code, .. } if code != "RequestTimeTooSkewed")
     }
 
-    /// Returns whether the continuation token of a list may be the reason for the error. The access key and the clock
-    /// are other reasons.
+    /// Returns whether the continuation token of a list may be the reason for the error. Errors with status 401 and 403
+    /// have other reasons, such as the access key or the clock.
     pub fn may_refuse_token(&self) -> bool {
         match self {
             Self::Refused { status, .. } => !matches!(status, 401 | 403),
@@ -89,7 +90,7 @@ impl StoreError {
             SdkError::ServiceError(service) => {
                 Self::from_status(operation, service.raw().status().as_u16(), service.err(), cause)
             }
-            // Responses whose body the SDK can't parse, such as the error page of a proxy.
+            // The SDK could not read the response to its end.
             SdkError::ResponseError(response) => match response.raw().status().as_u16() {
                 404 => Self::NotFound { operation },
                 412 => Self::PreconditionFailed { operation },

@@ -10,7 +10,7 @@
 //!
 //! Deliberately absent: logical buckets, path rules and permissions (`storage`); versions, ACLs, tags and encryption
 //! headers, which not every store supports; decisions by error code, because stores disagree on codes (the HTTP status
-//! decides).
+//! decides; only a wrong clock is recognized by its code).
 //!
 //! Modules in reading order; those that send requests add methods to [`ObjectStore`]:
 //! - `client`: endpoints, timeouts and retries.
@@ -38,8 +38,8 @@ pub use post_policy::{PostPolicy, SignedPost};
 pub use presign::{IfExists, PartConditions, PutConditions, SignedRequest};
 pub use upload::{MAX_UPLOAD_BYTES, StoredUpload, Upload};
 
-/// The platform's own bucket, for backups, exports, uploaded files and run logs. No API key can access it. Backups
-/// outlive their project.
+/// The platform's own bucket, for backups, exports, uploaded files and run logs. No API key can access it. Backups are
+/// in it because they outlive their project.
 pub const PLATFORM_BUCKET: &str = "atlashub-platform";
 
 /// Returns the name of a project's bucket in the object store.

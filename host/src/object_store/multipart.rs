@@ -39,7 +39,7 @@ impl ObjectStore {
             .ok_or(StoreError::Other { operation: OPERATION, cause: anyhow::anyhow!("the response has no upload id") })
     }
 
-    /// Sends one part and returns its ETag. Retries for a few seconds if the store is unreachable.
+    /// Sends one part and returns its ETag. Retries a few times if the store is unreachable.
     pub(super) async fn upload_part(
         &self,
         bucket: &str,

@@ -91,8 +91,8 @@ impl ObjectStore {
     /// Not every store supports the condition on `to`; see docs/OPERATIONS.md. Check first that `to` does not exist.
     ///
     /// # Errors
-    /// Returns `PreconditionFailed` if `to` exists or the source does not have this ETag, and `NotFound` if there is no
-    /// source.
+    /// Returns `PreconditionFailed` if `to` exists or the source does not have this ETag, `NotFound` if there is no
+    /// source, and `Refused` if the store does not copy objects of this size in one request.
     pub async fn copy_if_absent(&self, bucket: &str, from: &str, to: &str, source_etag: &str) -> StoreResult<()> {
         match self.copy(bucket, from, to, source_etag, IfExists::Fail).await {
             // The store does not support conditional copies.
@@ -197,7 +197,8 @@ impl ObjectStore {
         token: Option<&str>,
     ) -> StoreResult<ObjectPage> {
         match self.list_after(bucket, prefix, None, delimiter, limit, token).await {
-            // MinIO refuses the prefix. In the list of the folder, the keys that start with the prefix follow it.
+            // MinIO refuses a prefix whose last segment is `.` or `..`. Lists the keys of its folder that come after
+            // the prefix instead. Those that start with the prefix come first.
             Err(error @ StoreError::Refused { status: 400, .. }) => match folder_of_dots(prefix) {
                 Some(folder) => {
                     let page = self.list_after(bucket, folder, Some(prefix), delimiter, limit, token).await?;
@@ -330,7 +331,7 @@ impl ObjectStore {
     }
 }
 
-/// Returns the folder of a prefix whose last segment is `.` or `..`, also with spaces.
+/// Returns the folder of a prefix whose last segment is `.` or `..`, with or without spaces around it.
 fn folder_of_dots(prefix: &str) -> Option<&str> {
     let last = prefix.rsplit('/').next().unwrap_or_default();
     prefix.strip_suffix(last).filter(|_| matches!(last.trim(), "." | ".."))

@@ -1,5 +1,5 @@
-//! Signs POST policies. A store accepts a browser form with a valid signature, if the length of the file is within the
-//! limits of the policy.
+//! Signs POST policies. A store accepts a browser form if its policy is signed and has not expired, its fields have the
+//! values that the policy requires, and the length of its file is in the range that the policy allows.
 //!
 //! The SDK does not support POST policies. The signature follows AWS Signature Version 4, "Authenticating Requests:
 //! Browser-Based Uploads Using POST".

@@ -15,7 +15,7 @@ pub struct SignedRequest {
     pub headers: BTreeMap<String, String>,
 }
 
-/// Conditions that a signed `PUT` must meet. A store enforces signed conditions only.
+/// Conditions that a signed `PUT` must meet. The store enforces them because their headers are signed.
 #[derive(Debug, Clone, Copy)]
 pub struct PutConditions<'a> {
     pub content_type: &'a str,

@@ -16,7 +16,7 @@ const APPROVED_BY: &str = "owner";
 /// List plugins
 ///
 /// Returns the plugins of this node by name, with their state and the reason if they do not run, the jobs that use
-/// them, and the folder that they are loaded from.
+/// them, and the plugin folder.
 #[utoipa::path(get, path = "/admin/v1/plugins", tag = "plugins", params(PageQuery),
     responses((status = 200, body = PluginPage), (status = 400, body = ErrorBody)))]
 pub(crate) async fn list_plugins(
@@ -46,9 +46,9 @@ pub(crate) async fn get_plugin(
 
 /// Approve a plugin
 ///
-/// Binds the plugin's name, key and grants, and lets it run. Without `granted`, the plugin is granted everything it
-/// requests; a plugin whose approval is current keeps its grants. A grant may be narrower than the request, but not
-/// wider. Lifts an earlier revocation of the plugin.
+/// Stores the grants for the plugin's name and key, and lets the plugin run. Without `granted`, the plugin is granted
+/// everything it requests; a plugin whose approval is current keeps its grants. A grant may be narrower than the
+/// request, but not wider. Lifts an earlier revocation of the plugin.
 #[utoipa::path(post, path = "/admin/v1/plugins/{plugin}/approve", tag = "plugins",
     params(("plugin" = String, Path)), request_body = ApprovePlugin,
     responses((status = 200, body = Plugin), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),

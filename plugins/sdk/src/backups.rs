@@ -18,9 +18,9 @@ pub fn describe() -> Facts {
 /// The dump and its manifest must already be in the store `backups`. Adding the same backup again changes nothing.
 ///
 /// # Errors
-/// Returns `Denied` if the grant does not cover the target, `Invalid` if the dump or the manifest is missing, if the
-/// dump does not have the given size or if the manifest has more than 16 MiB, `Conflict` if the run no longer holds its
-/// lease, and `Unavailable` if Postgres or the store cannot be reached.
+/// Returns `Denied` if the grant does not cover the target, `Invalid` if a field of `backup` is malformed, if the dump
+/// or the manifest is missing, if the dump does not have the given size or if the manifest has more than 16 MiB,
+/// `Conflict` if the run no longer holds its lease, and `Unavailable` if Postgres or the store cannot be reached.
 pub async fn record(backup: NewBackup) -> Result<String> {
     backend::backups::record(backup).await
 }
@@ -42,8 +42,8 @@ pub async fn copy_objects(target: &str, manifest_key: &str) -> Result<CopiedObje
 /// failed. Without a target, lists the backups of every target in the grant's scope, including those that failed.
 ///
 /// # Errors
-/// Returns `Denied` if the grant does not cover the target, and `Unavailable` if Postgres or the store cannot be
-/// reached.
+/// Returns `Denied` if the grant does not cover the target, `Invalid` if the target is malformed, and `Unavailable` if
+/// Postgres or the store cannot be reached.
 pub async fn list(target: Option<&str>) -> Result<Vec<Backup>> {
     backend::backups::list(target).await
 }

@@ -1,8 +1,8 @@
 //! Lists the buckets of projects, and signs URLs for uploads and downloads by others.
 //!
-//! Requires the capability [`Buckets`](crate::plugin::Capability::Buckets). Its scope lists the stores: `project:<id>`.
-//! A signed URL works for everyone who has it until it expires, even after the run has ended. To read and write objects
-//! in the plugin itself, use [`objects`](crate::objects).
+//! Requires the capability [`Buckets`](crate::plugin::Capability::Buckets). Its scope lists the stores: `project:<id>`,
+//! or `project:*` for all projects. A signed URL works for everyone who has it until it expires, even after the run has
+//! ended. To read and write objects in the plugin itself, use [`objects`](crate::objects).
 
 pub use crate::bindings::atlashub::plugin::buckets::{Bucket, SignedUrl, UploadOptions};
 use crate::{Result, backend};

@@ -21,7 +21,8 @@ pub struct Dump {
 /// Lists the databases in the grant's scope: the platform database first, then those of projects by project id.
 ///
 /// # Errors
-/// Returns `Denied` without a grant, and `Unavailable` if Postgres cannot be reached.
+/// Returns `Denied` in native tests whose manifest does not request the capability, and `Unavailable` if Postgres
+/// cannot be reached.
 pub async fn list() -> Result<Vec<Database>> {
     backend::databases::list().await
 }
@@ -29,9 +30,9 @@ pub async fn list() -> Result<Vec<Database>> {
 /// Starts a dump of a database.
 ///
 /// # Errors
-/// Returns `Denied` if the grant does not cover the database, `NotFound` if it does not exist, `Invalid` if an option
-/// is out of range, `TooLarge` if the run already has the maximum number of open transfers, `Failed` if the dump cannot
-/// be started or encrypted, and `Unavailable` if Postgres cannot be reached.
+/// Returns `Denied` if the grant does not cover the database, `NotFound` if it does not exist, `Invalid` if the name is
+/// malformed or an option is out of range, `TooLarge` if the run already has the maximum number of open transfers,
+/// `Failed` if the dump cannot be started or encrypted, and `Unavailable` if Postgres cannot be reached.
 pub async fn dump(database: &str, options: DumpOptions) -> Result<Dump> {
     backend::databases::dump(database, options).await
 }
@@ -39,8 +40,8 @@ pub async fn dump(database: &str, options: DumpOptions) -> Result<Dump> {
 /// Lists the tables of a database, without system tables.
 ///
 /// # Errors
-/// Returns `Denied` if the grant does not cover the database, `NotFound` if it does not exist, and `Unavailable` if
-/// Postgres cannot be reached.
+/// Returns `Denied` if the grant does not cover the database, `NotFound` if it does not exist, `Invalid` if its name is
+/// malformed, and `Unavailable` if Postgres cannot be reached.
 pub async fn tables(database: &str) -> Result<Vec<Table>> {
     backend::databases::tables(database).await
 }

@@ -167,8 +167,10 @@ impl<'a> Request<'a> {
     /// Sends the request and returns the response. A response with any status is a success.
     ///
     /// # Errors
-    /// Returns `Denied` if the host is not granted or not on the allowlist, `Invalid` if the request is malformed,
-    /// `Timeout` if there was no complete response in time, and `Unavailable` if the host can't be reached.
+    /// Returns `Denied` if the host is not granted, or if the allowlist does not permit the host, its port or its
+    /// private address. Returns `Invalid` if the request is malformed or there are too many redirects, `Timeout` if
+    /// there was no complete response in time, and `Unavailable` if the host can't be reached or the connection was
+    /// lost.
     pub async fn send(self) -> Result<Response> {
         if matches!(self.body, Some(Body::Stream { .. })) {
             return Err(Error::invalid("a request with a streamed body must be sent with `open`"));

@@ -8,8 +8,9 @@ use crate::{Result, backend};
 /// Removes a limited number of items. Call this function again while [`Report::more`] is true.
 ///
 /// # Errors
-/// Returns `Denied` without a grant, `Invalid` if the number of days is out of range, `Conflict` if the run no longer
-/// holds its lease, `Unavailable` if Postgres or the store cannot be reached, and `Failed` for other failures.
+/// Returns `Denied` in native tests whose manifest does not request the capability, `Invalid` if the number of days is
+/// out of range, `Conflict` if the run no longer holds its lease, and `Unavailable` if Postgres or the store cannot be
+/// reached or returned an error.
 pub async fn run(sweep: Sweep) -> Result<Report> {
     backend::maintenance::run(sweep).await
 }

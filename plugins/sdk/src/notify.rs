@@ -10,8 +10,9 @@ use crate::{Result, backend};
 /// minutes and sent as one.
 ///
 /// # Errors
-/// Returns `Denied` without a grant, `Invalid` if the title is empty, `TooLarge` if the run has already sent 20
-/// messages, and `Conflict` if the run no longer holds its lease.
+/// Returns `Denied` in native tests whose manifest does not request the capability, `Invalid` if the title is empty,
+/// `TooLarge` if the run has already sent 20 messages, `Conflict` if the run no longer holds its lease, and
+/// `Unavailable` if Postgres cannot be reached.
 pub async fn send(title: &str, message: &str) -> Result<()> {
     backend::notify::send(title, message).await
 }

@@ -26,7 +26,7 @@ pub struct Run {
     pub attempt: u32,
     /// The scheduled time, in milliseconds since 1970-01-01 UTC. `None` if the run was started manually.
     pub scheduled_for: Option<u64>,
-    /// Id of the project that owns the job. `None` for jobs of the platform.
+    /// Id of the project that the run belongs to. `None` for a run of the platform.
     pub project: Option<String>,
 }
 
@@ -50,8 +50,8 @@ impl Plugin {
     /// Starts the description of a plugin.
     ///
     /// `name` consists of 2 to 40 lowercase letters, digits and hyphens, and starts with a letter. `version` is only
-    /// displayed. `serial` must increase with every release, because the host does not load a serial that is lower than
-    /// one that it has loaded before.
+    /// displayed. `serial` must increase with every release, because the host does not load a plugin with a lower
+    /// serial than it has loaded before, or a different file with the same serial.
     pub fn new(name: &str, version: &str, serial: u64) -> Self {
         Self { jobs: Vec::new(), manifest: ManifestBuilder::new(name, version, serial) }
     }

@@ -1,6 +1,7 @@
 //! Reads rows of projects' databases with SQL.
 //!
-//! Requires the capability [`Query`](crate::plugin::Capability::Query). Its scope lists the databases: `project:<id>`.
+//! Requires the capability [`Query`](crate::plugin::Capability::Query). Its scope lists the databases: `project:<id>`,
+//! or `project:*` for all projects.
 //!
 //! ```no_run
 //! # use atlashub_plugin_sdk::{prelude::*, query::Query};
@@ -90,9 +91,9 @@ impl Query {
     ///
     /// # Errors
     /// Returns `Denied` if the grant does not cover the database or the role may not run the query, `NotFound` if the
-    /// project does not exist, `Invalid` if Postgres rejects the query or a value, `Timeout` after the time limit,
-    /// `TooLarge` if the text is too long, there are too many parameters, or the run already has the maximum number of
-    /// open transfers, and `Unavailable` if Postgres cannot be reached.
+    /// project does not exist, `Invalid` if the database is not a project's or if Postgres rejects the query or a
+    /// value, `Timeout` after the time limit, `TooLarge` if the text is too long, there are too many parameters, or the
+    /// run already has the maximum number of open transfers, and `Unavailable` if Postgres cannot be reached.
     pub async fn rows(self) -> Result<Rows> {
         let (columns, stream, outcome) = backend::query::open(self).await?;
         Ok(Rows { columns, stream, outcome: Some(outcome), buffer: VecDeque::new(), is_begun: false })

@@ -1,8 +1,9 @@
 //! Keeps small values between runs. A plugin has a store of its own for the platform and for each project.
 //!
-//! Requires the capability [`State`](crate::plugin::Capability::State). Its scope lists the stores: `platform` or
-//! `project:<id>`. A value can have at most 64 KiB. A store can have at most 1000 entries, and the platform limits its
-//! total size (1 MiB by default). Values are not encrypted, so they must not be secrets.
+//! Requires the capability [`State`](crate::plugin::Capability::State). Its scope lists the stores: `platform`,
+//! `project:<id>`, or `project:*` for all projects. A value can have at most 64 KiB. A store can have at most 1000
+//! entries, and the platform limits its total size (1 MiB by default). Values are not encrypted, so they must not be
+//! secrets.
 //!
 //! Two runs of a plugin may change the same entry. Use a [`Condition`] to detect changes of other runs:
 //!

@@ -39,8 +39,8 @@ pub async fn open_export(id: &str) -> Result<Export> {
 ///
 /// # Errors
 /// Returns `Denied` if the grant does not cover the database, `Failed` if the file is not in the store or does not have
-/// the given size, `NotFound` if the export was deleted, `Conflict` if the run no longer holds its lease, and
-/// `Unavailable` if Postgres or the store cannot be reached.
+/// the given size, `NotFound` if the export does not exist, has expired or belongs to another run, `Conflict` if the
+/// run no longer holds its lease, and `Unavailable` if Postgres or the store cannot be reached.
 pub async fn record_export(id: &str, stored: StoredExport) -> Result<()> {
     backend::transfers::record_export(id, stored).await
 }

@@ -209,7 +209,7 @@ impl Checked<'_> {
         body != RequestBody::None
     }
 
-    /// Checks the headers. Returns them with stored values, or no headers if they are not valid.
+    /// Checks the headers. Returns them with the stored values that they keep, or no headers if they are not valid.
     fn check_http_headers(&mut self) -> Headers {
         let given = self.given.http_headers.as_ref();
         let mut result = validation::check_headers(given);
@@ -235,7 +235,7 @@ impl Checked<'_> {
         let Some(plugin) = plugin.filter(|plugin| !plugin.is_empty()) else { return self.add_missing("plugin") };
         let project = self.given.project_id.as_deref().or_else(|| stored.and_then(|job| job.project_id.as_deref()));
         let has_project = check_project_is_given(self.jobs, &plugin, project);
-        // The stored job belongs to the stored plugin.
+        // The stored name of the plugin's job applies only to the stored plugin.
         let stored_job = stored.filter(|_| self.given.plugin.is_none()).and_then(|job| job.plugin_job.clone());
         let job = self.given.plugin_job.clone().or(stored_job).unwrap_or_default();
         let params = self.given.params.clone().or_else(|| stored.map(|job| job.params.clone()));

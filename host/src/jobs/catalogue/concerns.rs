@@ -18,11 +18,12 @@ const MIN_DURATIONS: usize = 3;
 pub struct JobConcern {
     pub kind: JobConcernKind,
     pub job: Job,
-    /// Time of the first of these failures or skipped runs. `None` if there are none.
+    /// Creation time of the oldest failed or skipped run in [`Self::count`]. `None` if there is none.
     pub since: Option<DateTime<Utc>>,
-    /// Number of occurrences. For [`JobConcernKind::Behind`], the number of skipped runs, which may be 0.
+    /// Number of failed or skipped runs. It may be 0 for [`JobConcernKind::Behind`], and is always 1 for
+    /// [`JobConcernKind::Problem`].
     pub count: i64,
-    /// The run to inspect.
+    /// The newest failed run, for [`JobConcernKind::Failing`] only.
     pub run_id: Option<String>,
     /// The problem, as the end of a sentence that begins with the job's name.
     pub message: String,
@@ -114,8 +115,9 @@ fn concerns_of(job: &Job) -> Vec<JobConcern> {
     concerns
 }
 
-/// Returns the median duration of the job's runs and the shortest time between its fire times. `None` if the median is
-/// not longer, or if fewer than [`MIN_DURATIONS`] durations are known.
+/// Returns the median duration of the job's recent runs and the shortest time between its next fire times. `None` if
+/// the median is not longer than that time, or if fewer than [`MIN_DURATIONS`] durations or fewer than two fire times
+/// are known.
 fn duration_and_interval(job: &Job) -> Option<(TimeDelta, TimeDelta)> {
     let interval = job.next_runs.windows(2).map(|times| times[1] - times[0]).min()?;
     let mut durations: Vec<i64> = job.recent_runs.iter().flatten().filter_map(|run| run.duration_ms).collect();

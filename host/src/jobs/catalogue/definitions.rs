@@ -264,8 +264,8 @@ pub(super) fn to_api_error(refusal: RunRefusal) -> ApiError {
     }
 }
 
-/// Returns the new set of headers. A null value keeps the stored value of that name. Names are compared
-/// case-insensitively.
+/// Returns the new set of headers, which replaces the stored one. A null value keeps the stored value of that name.
+/// Names are compared case-insensitively.
 pub(super) fn merge_headers(
     stored: &Result<Headers, UnreadableHeaders>,
     changed: &BTreeMap<String, Option<String>>,

@@ -127,8 +127,8 @@ pub(super) async fn insert_job(pool: &PgPool, job: &JobRow) -> Result<(), sqlx::
     Ok(())
 }
 
-/// Selects the columns that an update writes. The columns that it does not write may have changed since the job was
-/// read.
+/// The version of the job that an update is based on, and the columns that it writes only if requested. The values of
+/// those columns may have changed since the job was read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JobUpdate {
     /// `updated_at` of the row that the change is based on.

@@ -179,8 +179,8 @@ pub(crate) async fn run_again(
 
 /// Check a job
 ///
-/// Checks a definition without saving it, even if it is incomplete. Returns every problem with its field, whether
-/// requests to the host are allowed, and the next fire times.
+/// Checks a definition without saving it, even if it is incomplete. Returns every problem with its field, the host and
+/// whether requests to it are allowed, and the next fire times and the description of the schedule.
 #[utoipa::path(post, path = "/admin/v1/jobs/check", tag = "jobs", request_body = CheckJob,
     responses((status = 200, body = JobCheck), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub(crate) async fn check_job(

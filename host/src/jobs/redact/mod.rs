@@ -21,7 +21,7 @@ pub use stream::StreamRedactor;
 use crate::config::Secret;
 
 /// Minimum number of characters of a secret. Shorter secrets would match in almost every line, so they are not
-/// redacted.
+/// redacted. This is also the minimum length of the beginning of a secret at the end of truncated bytes.
 const MIN_LENGTH: usize = 4;
 /// Minimum length of a string in a JSON value, or of the value of a form's field, that counts as a secret itself, and
 /// minimum number of digits of a number in a JSON value. Shorter ones are often words or numbers that occur everywhere,
@@ -297,8 +297,8 @@ fn encodings_of(value: &str) -> Vec<String> {
     ]
 }
 
-/// Returns fragments in both alphabets. Every Base64 string whose data contains the value contains one of them.
-/// Fragments that are too short are left out, because they would match by chance.
+/// Returns fragments of the value in Base64, in both alphabets. Every Base64 string whose data contains the value
+/// contains one of these fragments. Those that are too short are left out, because they would match by chance.
 ///
 /// The value can start at each of the three bytes of a group. Characters that also encode neighbouring bytes are not
 /// part of a fragment.

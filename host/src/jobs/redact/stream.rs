@@ -72,7 +72,8 @@ impl Redactor {
         let begun = self.forms().filter_map(|form| begun_at(bytes, form)).min().unwrap_or(bytes.len());
         let longest = self.forms().map(<[u8]>::len).max().unwrap_or(0);
         let mut end = begun;
-        // A secret that overlaps with the one that may have begun is redacted together with it.
+        // A secret that extends past `end` is held back as a whole, because its redaction may depend on the bytes that
+        // follow.
         while let Some(start) = self.match_across(bytes, end)
             && begun - start < 2 * longest
         {

@@ -76,7 +76,7 @@ impl ActivePlugins {
 }
 
 pub(super) async fn claim_runs(state: Arc<SchedulerState>) {
-    // When this task ends, the set is dropped, which ends the runs.
+    // If this task is dropped, so is the set, which ends the runs.
     let mut attempts = JoinSet::new();
     let mut active = ActivePlugins::default();
     let mut has_backlog = false;

@@ -8,7 +8,7 @@
 //! the sweeps in a process that executes a single run), `queries`.
 //!
 //! Deliberately absent: state that another scheduler would need. Dropping a [`Scheduler`] has the effect of a crash:
-//! its leases expire, and another scheduler takes over.
+//! its leases expire, and another scheduler ends its runs and executes their retries.
 
 mod active_run;
 mod attempt;

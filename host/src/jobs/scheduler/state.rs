@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::{active_run::ActiveRun, queries::EndedRow};
 use crate::{db::DedicatedConnection, jobs::Jobs};
 
-/// Time limit of a statement. Postgres's own limit is shorter, so this one only ends connections that stopped
-/// responding. In all other cases it is known whether a write took effect.
+/// Time limit of a statement. The connections set a shorter `statement_timeout` in Postgres, so this limit only ends
+/// connections that stopped responding. In all other cases it is known whether a write took effect.
 pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Upper limit of the planner's and claimer's sleep, in case a notification is lost or the clock is changed.
 pub(super) const MAX_SLEEP: Duration = Duration::from_secs(30);

@@ -22,7 +22,7 @@ use crate::{
     notifications::{NotificationState, notification::Message, settings::EmailSettings},
 };
 
-/// Time limit of connecting to one IP address of the mail server. It leaves time for other addresses.
+/// Time limit of connecting to one IP address of the mail server. It leaves time to try its other IP addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit of all messages of one attempt. E-mail addresses to which no message was sent by then are tried again.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);

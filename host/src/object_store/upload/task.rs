@@ -15,7 +15,7 @@ use super::super::{ObjectStore, PartEtag, StoreError, StoreResult};
 const MIB: usize = 1 << 20;
 /// A body of up to this size is kept in memory until the commit and sent in one request.
 const MAX_SMALL_BYTES: usize = MIB;
-/// Maximum number of parts that are sent while the next one is filled.
+/// Maximum number of smaller parts that are sent while the next part is filled. Larger parts are sent one at a time.
 const MAX_CONCURRENT_PARTS: usize = 2;
 /// Maximum number of parts of an upload in S3.
 const MAX_PARTS: i32 = 10_000;
@@ -67,7 +67,7 @@ pub(super) struct PartSender {
     buffer: BytesMut,
     hash: Sha256,
     size: u64,
-    /// Creates the upload in a task of its own, so that an abort does not lose the id.
+    /// The task that creates the upload. It continues during an abort, so that the id of the upload is not lost.
     creating: Option<JoinHandle<StoreResult<String>>>,
     upload_id: Option<String>,
     next_number: i32,

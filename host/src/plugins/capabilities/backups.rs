@@ -114,7 +114,7 @@ impl backups::HostWithStore<RunState> for Host {
         let _permit = run.enter().await;
         let entry = run.services.backups.find(id).await?;
         check_scope(&run, &entry.target.to_string())?;
-        // A verification reads and restores the whole dump, so it loads the server like a dump.
+        // A verification reads and restores the whole dump, so it puts as much load on the server as a dump.
         let _transfer = accessor.with(|mut access| access.get().begin_transfer())?;
         let _memory = run.calls.hold(VERIFY_BYTES)?;
         let _dump = run.calls.begin_dump().await;

@@ -52,7 +52,7 @@ impl transfers::HostWithStore<RunState> for Host {
         check_scope(&run, &run.services.transfers.export_database(id).await?)?;
         let transfer = accessor.with(|mut access| access.get().begin_transfer())?;
         let held = run.calls.hold(EXPORT_BYTES)?;
-        // Reading a whole table loads the server like a dump.
+        // Reading a whole table puts as much load on the server as a dump.
         let permit = Box::new(run.calls.begin_dump().await);
         let OpenExport { object_key, content_type, content, outcome } =
             run.services.transfers.open_export(id, lease(&run), permit).await?;
@@ -115,7 +115,7 @@ impl transfers::HostWithStore<RunState> for Host {
         check_scope(&run, &run.services.transfers.import_database(id).await?)?;
         let _transfer = accessor.with(|mut access| access.get().begin_transfer())?;
         let _held = run.calls.hold(IMPORT_BYTES)?;
-        // Writing a whole table loads the server like a dump.
+        // Writing a whole table puts as much load on the server as a dump.
         let _dump = run.calls.begin_dump().await;
         let method = match method {
             transfers::LoadMethod::Direct => LoadMethod::Direct,

@@ -28,15 +28,16 @@ pub trait BackupCatalogue: Send + Sync + 'static {
         on_object: OnObject,
     ) -> Result<CopiedObjects, CatalogueError>;
 
-    /// Returns the backups of a database whose dump is in storage, newest first. Without a target, returns the backups
-    /// of all databases.
+    /// Returns the backups whose dump is in storage, newest first. With a target, returns those of this database,
+    /// except those whose last verification failed. Without a target, returns those of all databases.
     async fn list(&self, target: Option<&DatabaseName>) -> Result<Vec<CatalogueEntry>, CatalogueError>;
 
     /// Returns one backup, even if its dump is missing.
     async fn find(&self, id: Uuid) -> Result<CatalogueEntry, CatalogueError>;
 
     /// Restores a backup into a scratch database, compares the row counts with the manifest and drops the database.
-    /// Marks the backup as verified or as failed, unless it could not be checked.
+    /// Also checks that the copies of the backup's objects exist. Marks the backup as verified or as failed, unless it
+    /// could not be checked.
     async fn verify(&self, id: Uuid, run: RunLease) -> Result<BackupVerification, CatalogueError>;
 
     /// Removes a backup: the dump, the manifest, the list of the backup's objects and the catalogue entry. A sweep
@@ -139,7 +140,7 @@ pub enum CatalogueError {
     /// The objects of a project could not be copied.
     #[error("{0}")]
     NotCopied(String),
-    /// Another scheduler took over the run, or the run was cancelled.
+    /// The run has ended, for example because its lease expired.
     #[error("the run no longer holds its lease")]
     LeaseLost,
     #[error("{what} can't be reached")]

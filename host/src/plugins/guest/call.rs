@@ -65,7 +65,7 @@ pub(in crate::plugins) fn charge_result<S: Send + Sync + 'static>(
     Ok(accessor.with(|mut access| access.get().charge(bytes))?)
 }
 
-/// Checks that the run still holds its lease. If not, another node may be executing the run.
+/// Checks that the run still holds its lease. If not, another node may be executing a retry of the run.
 ///
 /// Every call that changes the platform checks this right before the change, unless the change and
 /// [`Runs::lock_lease`] can be in one transaction.

@@ -130,7 +130,7 @@ pub enum TransferError {
     /// The operation is not possible in the current state of the export or import.
     #[error("{0}")]
     Conflict(String),
-    /// Another scheduler took over the run, or the run was cancelled.
+    /// The run has ended, for example because its lease expired.
     #[error("the run no longer holds its lease")]
     LeaseLost,
     #[error(transparent)]

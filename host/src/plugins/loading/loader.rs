@@ -159,7 +159,8 @@ pub(super) async fn unload_incomplete(state: &LoaderState) -> Option<Instant> {
     slots.by_name.values().filter_map(Slot::unload_at).filter(|at| *at > now).min()
 }
 
-/// Compiles a verified plugin and its schemas. The slots are not locked while compiling, which may take minutes.
+/// Compiles a verified plugin. Returns its code and its schemas, which were compiled when the file was inspected. The
+/// slots are not locked while compiling, which may take minutes.
 async fn prepare(
     state: &LoaderState,
     candidate: &Candidate,

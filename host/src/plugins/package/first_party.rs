@@ -61,7 +61,7 @@ impl FirstParty {
     }
 }
 
-/// Returns whether the name is reserved, so that files in the plugin folder may not use it.
+/// Returns whether the name is reserved. Files in the plugin folder may not use a reserved name.
 pub(in crate::plugins) fn is_reserved(name: &str) -> bool {
     RESERVED_NAMES.contains(&name)
 }

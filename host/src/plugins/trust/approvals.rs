@@ -38,8 +38,8 @@ pub(in crate::plugins) struct ApprovalRequest<'a> {
     pub approved_by: &'a str,
 }
 
-/// Binds the plugin's name, key and grants, and lifts a revocation of the plugin and its file. Trusts the given key in
-/// the same transaction.
+/// Stores the grants for the plugin's name and key, and lifts a revocation of the plugin and its file. Trusts the given
+/// key in the same transaction.
 ///
 /// Without `granted`, the plugin is granted everything that it requests. If its current approval is not revoked and is
 /// for the same key and the same request, its grants stay as they are, so that a secret can be set without widening

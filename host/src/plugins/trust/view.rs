@@ -32,8 +32,8 @@ pub struct LatestSerial {
     pub sha256: [u8; 32],
 }
 
-/// The decision on one plugin, by the owner or, for a first-party plugin, by the host. It binds the plugin's name, its
-/// grants and, unless the plugin is first-party, its key.
+/// The decision on one plugin, by the owner or, for a first-party plugin, by the host. It contains the grants, and
+/// applies to plugins of one name that are signed with one key. The key does not matter for a first-party plugin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Approval {
     pub key_id: String,

@@ -59,7 +59,7 @@ pub(in crate::jobs::scheduler) struct JobCursor {
 }
 
 /// Inserts the runs as queued or skipped, and advances the cursors. Returns the number of new runs by status. No second
-/// run is inserted for a fire time that has one.
+/// run is inserted for a fire time that has one. The runs of a job with [`MAX_QUEUED_RUNS`] queued runs are skipped.
 ///
 /// With the overlap policy `skip`, only the first of a job's runs is queued, and only if no run of the job is active or
 /// queued. But a catch-up run is queued although a run of another scheduler than `worker` is active: that scheduler may
