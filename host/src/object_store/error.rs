@@ -95,7 +95,7 @@ impl StoreError {
                 404 => Self::NotFound { operation },
                 412 => Self::PreconditionFailed { operation },
                 507 => Self::Full { operation, cause },
-                500.. => Self::Unavailable { operation, cause },
+                200..300 | 408 | 429 | 500.. => Self::Unavailable { operation, cause },
                 _ => Self::Other { operation, cause },
             },
             SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => Self::Unavailable { operation, cause },
@@ -114,8 +114,9 @@ impl StoreError {
             412 => Self::PreconditionFailed { operation },
             405 | 501 => Self::NotSupported { operation },
             507 => Self::Full { operation, cause },
-            // 429 is caused by the load of the platform, not by the caller.
-            408 | 429 | 500.. => Self::Unavailable { operation, cause },
+            // 429 is caused by the load of the platform, not by the caller. When S3 finds an error after it has begun
+            // to respond with 200, as it can for copies and completed uploads, the error is in the body.
+            200..300 | 408 | 429 | 500.. => Self::Unavailable { operation, cause },
             _ => Self::Refused {
                 operation,
                 status,
@@ -157,7 +158,16 @@ impl From<StoreError> for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_s3::error::ErrorMetadata;
+
     use super::*;
+
+    #[test]
+    fn error_in_the_body_of_a_successful_response_is_a_503() {
+        let internal = ErrorMetadata::builder().code("InternalError").message("Try again.").build();
+        let error = StoreError::from_status("CopyObject", 200, &internal, anyhow::anyhow!("InternalError"));
+        assert_eq!(ApiError::from(error).status(), 503);
+    }
 
     #[test]
     fn refused_key_is_a_503_and_a_wrong_clock_does_not_refuse_the_key() {
