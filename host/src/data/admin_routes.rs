@@ -151,8 +151,9 @@ pub(crate) async fn delete_table_rows(request: TableRequest<AdminProject>) -> Ap
 
 /// Read one value of a row
 ///
-/// Returns the value of one column, whole and of any size, as Postgres prints it: text as it is, `bytea` as bytes. A
-/// filter, written as in `GET /v1/db/{table}`, selects the row. NULL is an empty response with the status 204.
+/// Returns the value of one column, whole and of any size: `bytea` as bytes, other types as the text that Postgres
+/// prints. A filter, written as in `GET /v1/db/{table}`, selects the row. NULL is an empty response with the status
+/// 204.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/tables/{table}/cell",

@@ -113,7 +113,8 @@ pub(super) async fn invalid_update_value(
     }
 }
 
-/// Returns whether Postgres rejected a value but did not report the parameter, so the column is not known.
+/// Returns whether Postgres rejected a value but did not report the parameter, so the column is not known. Errors that
+/// the project's SQL or this slice's own checks raise don't count.
 fn is_invalid_value(error: &DbError) -> bool {
     error.as_db_error().is_some_and(|postgres_error| {
         errors::rejects_value(postgres_error)
@@ -125,7 +126,7 @@ fn is_invalid_value(error: &DbError) -> bool {
     })
 }
 
-/// Bisects the columns until one is left.
+/// Finds the column by bisection. Returns its error, or `None` if the checks accept all values.
 async fn invalid_column(executor: Executor<'_>, columns: &[ColumnRef<'_>], rows: &Arc<str>) -> Option<ApiError> {
     let mut suspects = columns;
     let mut reason = rejection_reason(executor, suspects, rows).await?;

@@ -1,9 +1,8 @@
 //! Selects the rows of an export (`transfers`) with the filters, order and columns of a request for rows.
 //!
 //! The texts of a selection are parsed, planned and rendered like those of a request, with the schema that the owner's
-//! requests see.
-//! The slice `transfers` runs the query with `COPY`, which has no parameters. So the values are settings of the session
-//! that the query reads; they are never part of its text.
+//! requests see. The slice `transfers` runs the query with `COPY`, which has no parameters. So the values are settings
+//! of the session that the query reads; they are never part of its text.
 
 use std::sync::Arc;
 
@@ -44,8 +43,8 @@ impl DataService {
     /// Checks the selection of an export: its syntax, its names, and the values of its filter.
     ///
     /// # Errors
-    /// Returns the errors of [`ExportRequest::parse`] and [`plan_export`], and `invalid_value` for a value that the
-    /// column's type rejects. The detail `field` names the text with the problem.
+    /// Returns `invalid_value` for a value that the column's type rejects. Also returns the errors of
+    /// [`ExportRequest::parse`] and [`plan_export`]. The detail `field` names the text with the problem.
     pub async fn check_export(&self, project: &str, table: &str, selection: RowSelection<'_>) -> ApiResult<()> {
         let request = &ExportRequest::parse(selection)?;
         let identity = owner_of(project);

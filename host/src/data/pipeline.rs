@@ -121,8 +121,8 @@ impl DataService {
     /// Handles a `GET` of one value.
     ///
     /// # Errors
-    /// Returns the errors of [`CellRequest::parse`] and planning, `not_found` if no row matches, `invalid_request` if
-    /// several rows match, and the error of the statements.
+    /// Returns `not_found` if no row matches, and `invalid_request` if several rows match. Also returns the errors of
+    /// [`CellRequest::parse`], of planning and of the statements.
     pub async fn get_cell(&self, identity: Identity<'_>, table: &str, query: &str) -> ApiResult<Response> {
         let request = &CellRequest::parse(query)?;
         let attempt = |schema: Arc<Schema>| async move {
@@ -134,9 +134,9 @@ impl DataService {
     /// Handles a `POST` of several changes. Also returns parts of the response for the audit log.
     ///
     /// # Errors
-    /// Returns the errors of [`ChangesRequest::parse`] and planning, `row_changed` if a row does not have the expected
-    /// values, and the error of the statements or the response. The detail `change` is the index of the change, if a
-    /// single change failed.
+    /// Returns `row_changed` if a row no longer exists or does not have the expected values. Also returns the errors of
+    /// [`ChangesRequest::parse`], of planning, of the statements and of the response. The detail `change` is the index
+    /// of the change, if a single change failed.
     pub async fn change(
         &self,
         identity: Identity<'_>,

@@ -54,7 +54,7 @@ pub(super) fn read_response(
         (false, _) => write!(end, ",\"nextOffset\":null"),
     };
     let seen = plan.offset + page.row_count;
-    // On the last page the total is known, unless the offset is beyond the last row.
+    // On the last page the total is known, unless the page begins at a cursor or the offset is beyond the last row.
     let is_last = !page.has_more && plan.after.is_none() && plan.limit > 0 && (page.row_count > 0 || plan.offset == 0);
     match (page.total, estimate) {
         (Some(total), _) => {

@@ -41,9 +41,9 @@ pub(crate) async fn list_tables(
 /// Every parameter not listed below is a filter, written `operator.column=value`. Rows must match all filters.
 /// Operators: `eq neq lt lte gt gte`; `like ilike` (`%` matches any text); `in` (`in.id=1,2,3`; quote values that
 /// contain commas); `is` (`null true false unknown`); `cs cd ov` (contains, is contained by, overlaps; for arrays,
-/// ranges and jsonb); `fts` (full-text search). The prefix `not.` negates an operator. `or=(eq.a:1,gt.b:2)` matches
-/// rows that meet at least one condition; it can be repeated, nested with `and(…)`, and negated as `not.or=(…)`.
-/// Values are returned exactly as Postgres writes them; numbers keep every digit.
+/// ranges, jsonb and hstore); `fts` (full-text search). The prefix `not.` negates an operator. `or=(eq.a:1,gt.b:2)`
+/// matches rows that meet at least one condition; it can be repeated, nested with `and(…)`, and negated as
+/// `not.or=(…)`. Values are returned exactly as Postgres writes them; numbers keep every digit.
 #[utoipa::path(
     get,
     path = "/v1/db/{table}",

@@ -6,8 +6,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{DbError, ServerAddress, connection::Connection, pool::Pool};
 
-/// A connection reserved for one statement or transaction. If dropped before [`Self::put_back`], its statement is
-/// cancelled and the connection is closed.
+/// A connection reserved for one statement or transaction. If dropped before [`Self::put_back`] or [`Self::close`], its
+/// statement is cancelled and the connection is closed.
 pub(super) struct Checkout<'a> {
     pool: &'a Pool,
     connection: Option<Arc<Connection>>,

@@ -32,7 +32,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Passwords of projects' roles.
 pub trait Credentials: Send + Sync + 'static {
-    /// Returns the stored password of the role.
+    /// Returns the stored password of the role. Fails with [`DbError::Gone`] if there is none.
     fn password<'a>(&'a self, project: &'a str, role: DbRole) -> BoxFuture<'a, Result<Secret, DbError>>;
 
     /// Sets the role's password in Postgres to the stored one, and removes the settings that are stored for the role.
@@ -101,8 +101,8 @@ impl Login {
 
 impl ServerAddress {
     /// Reads host, port and TLS settings from a URL. The modes `require`, `verify-ca` and `verify-full` of `sslmode`
-    /// all check the server's certificate, against `sslrootcert` or the public roots. The other modes and Unix sockets
-    /// use no TLS.
+    /// all check the server's certificate, against `sslrootcert` or the public roots. Other modes, URLs without
+    /// `sslmode` and Unix sockets use no TLS.
     ///
     /// # Errors
     /// Fails if the URL is invalid, or if the root certificates can't be loaded.
@@ -207,7 +207,7 @@ impl ServerAddress {
             .env("LC_ALL", "C")
             .env("PGAPPNAME", application)
             .env("PGDATABASE", &login.database)
-            // Ignores the user's password file, and libpq's warnings about its mode.
+            // With this file, libpq neither reads the user's password file nor warns about that file's permissions.
             .env("PGPASSFILE", "/dev/null");
         if let Some(user) = &login.user {
             command.env("PGUSER", user);

@@ -15,7 +15,7 @@ pub enum DbError {
     /// No connection could be opened, or the connection was lost before the response.
     #[error("the project's database can't be reached")]
     Unreachable(#[source] anyhow::Error),
-    /// No connection became free in time.
+    /// No connection became free in time, or Postgres accepts no more connections.
     #[error("no connection became free in time")]
     Overloaded,
     /// The statement exceeded its timeout and was cancelled.
@@ -33,7 +33,7 @@ pub enum DbError {
     /// The receiver of the rows rejected them.
     #[error("the rows can't be received: {0}")]
     Refused(ApiError),
-    /// The project is deleted or being deleted.
+    /// The database, or the stored password of the role, does not exist, for example because the project was deleted.
     #[error("the project no longer exists")]
     Gone,
 }

@@ -16,9 +16,9 @@ use super::{
 
 /// Maximum number of times that preparing a statement waits for Postgres.
 ///
-/// The library looks up types that it does not know, and the types of which these consist, by calling itself. A type
-/// that is nested thousands of levels deep would overflow the stack, which aborts the process. Each level takes at
-/// least one round trip, so this is also the maximum depth. The threads of the runtime have enough stack for it.
+/// The library looks up types that it does not know, and the types of which these consist, recursively. A type that is
+/// nested thousands of levels deep would overflow the stack, which aborts the process. Each level takes at least one
+/// round trip, so this is also the maximum depth. The threads of the runtime have enough stack for it.
 const MAX_WAITS: u32 = 4000;
 
 /// The reason why a statement can't be prepared.

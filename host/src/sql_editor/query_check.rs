@@ -19,8 +19,9 @@ impl SqlEditorState {
     /// without comments and semicolons around it.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::check_script`], `sql_refused` if the SQL is not one query that returns rows, or
-    /// contains parameters, the error of Postgres if it rejects the query, and the errors of opening a connection.
+    /// Returns `sql_refused` if the SQL is not one query that returns rows, or if it contains parameters. Also returns
+    /// the errors of [`Self::check_script`] and of opening a connection, and the error of Postgres if it rejects the
+    /// query.
     pub async fn check_query(&self, project: &str, sql: &str) -> ApiResult<String> {
         check_text(sql)?;
         let permissions = Permissions { create_extension: self.allow_create_extension };

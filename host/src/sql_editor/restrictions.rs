@@ -136,8 +136,8 @@ fn check_rename(rename: &Value) -> Option<Rejection> {
 fn check_call(call: &Value) -> Option<Rejection> {
     let names = names(&call["funcname"]);
     let name = *names.last()?;
-    // A function in another schema is the owner's own and may have any name. The functions of the extension `dblink`
-    // can be in any schema.
+    // A function in another schema belongs to the project and may have any name. The functions of the extension
+    // `dblink` can be in any schema.
     if names.len() > 1 && names[names.len() - 2] != "pg_catalog" && !name.starts_with("dblink") {
         return None;
     }

@@ -124,8 +124,8 @@ pub(crate) async fn delete_query(
 
 /// List the history
 ///
-/// Returns the SQL that was sent to the SQL editor, including SQL that failed or was refused, newest first. Entries are
-/// kept for 90 days, at most 1000 per project.
+/// Returns the SQL that was sent to the SQL editor or ran in the background, including SQL that failed or was refused,
+/// newest first. Entries are kept for 90 days, at most 1000 per project.
 #[utoipa::path(get, path = "/admin/v1/projects/{project}/queries/history", tag = "sql",
     params(("project" = String, Path), PageQuery),
     responses((status = 200, body = Page<SqlHistoryEntry>), (status = 404, body = ErrorBody)))]

@@ -161,7 +161,7 @@ fn selects_into(select: &Value) -> bool {
 }
 
 /// Classifies SQL whose tree is too large or too deep, by its tokens. Refuses all statements except queries, `INSERT`,
-/// `UPDATE`, `DELETE` and `MERGE`.
+/// `UPDATE`, `DELETE` and `MERGE`. Refuses these too if they call a function that the SQL editor rejects.
 fn classify_tokens(sql: &str) -> Result<Analysis, Rejection> {
     let scanned = pg_query::scan(sql).map_err(|error| Rejection::Syntax(parser_message(&error)))?;
     let tokens: Vec<&ScanToken> =

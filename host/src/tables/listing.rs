@@ -16,7 +16,7 @@ use crate::{
 ///
 /// A table that was never analyzed has no estimate of its rows, and autovacuum does not analyze a table of few rows. If
 /// the table is small, Postgres's count of inserted and deleted rows replaces the estimate. A crash resets this count
-/// to 0, so 0 is only trusted if the table has no pages.
+/// to 0, so a count below the number of the table's pages is not used.
 const LIST_TABLES: &str = r#"
 SELECT coalesce(json_agg(json_build_object(
     'name', c.relname,

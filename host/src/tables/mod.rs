@@ -2,7 +2,8 @@
 //!
 //! Exposure is stored only as grants in the project's database. [`listing`] reads tables and grants, [`exposure`]
 //! changes the grants. [`access`] determines from grants and row-level security which rows each caller can reach: all,
-//! none, or those that policies allow. [`detail`] reads one table with all its details and its [`definition`] as SQL.
+//! none, those that policies allow, or, of a view, those that the caller can reach in its tables. [`detail`] reads one
+//! table with all its details and its [`definition`] as SQL.
 //!
 //! Deliberately absent: rows (`data`).
 

@@ -221,7 +221,7 @@ fn literal(filter: &Filter, column: ColumnRef<'_>, value: &str) -> ApiResult<Opt
     Ok(literal.map(Arc::from))
 }
 
-/// Returns whether a text begins with the bounds of an array, such as `[2:3]={a,b}`, so that it is not JSON.
+/// Returns whether a text begins with the bounds of an array, such as `[2:3]={a,b}`. Such a text is not JSON.
 fn has_bounds(text: &str) -> bool {
     let is_of_bounds = |character: char| character.is_ascii_digit() || "[]:+- ".contains(character);
     text.split_once('=').is_some_and(|(bounds, _)| bounds.chars().all(is_of_bounds))

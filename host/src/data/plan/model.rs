@@ -376,7 +376,7 @@ pub enum CellValue {
     Null,
     /// Text for the type's input function.
     Text(Arc<str>),
-    /// JSON that Postgres must convert to an array or composite.
+    /// A JSON object whose member `v` Postgres must convert to an array or composite.
     Json(Arc<str>),
 }
 

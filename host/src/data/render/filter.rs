@@ -95,7 +95,8 @@ fn write_unchanged<'p>(sql: &mut SqlWriter<'p>, alias: Alias, column: ColumnRef<
     }
     let is_json = column.column.class == TypeClass::Json;
     // Types without an order have no equality, or an equality that also holds for different values: boxes of the same
-    // area are equal. `IS NOT DISTINCT FROM` does not find the equality of a type in another schema.
+    // area are equal. `IS NOT DISTINCT FROM` does not find the equality of a type in another schema. Values of all
+    // these types are compared as text.
     let is_own_type = !column.column.operators.is_empty();
     let as_text = (column.column.comparable < Comparable::Ordered || is_own_type) && !is_json;
     let conversion = match (is_json, as_text) {

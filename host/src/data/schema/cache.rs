@@ -45,7 +45,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 pub struct SchemaCache {
     pools: ProjectPools,
     projects: DashMap<Box<str>, Arc<Entry>>,
-    /// Times are in milliseconds since [`FIRST_TIME`] before this instant.
+    /// Times are in milliseconds. Their zero is [`FIRST_TIME`] before this instant.
     epoch: Instant,
 }
 

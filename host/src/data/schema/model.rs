@@ -17,8 +17,8 @@ pub struct Schema {
     pub is_of_user: bool,
     pub(super) tables: HashMap<String, Table>,
     pub foreign_keys: Vec<ForeignKey>,
-    /// Schemas that contain the type of a visible column, but on which the role has no USAGE, so that SQL can't name
-    /// the type.
+    /// Schemas that contain the type of a visible column, but on which the role has no USAGE. SQL can't name such a
+    /// type.
     pub unusable_schemas: Vec<String>,
     /// Whether no privileges at all are set on schema `public`, or on a table in it that belongs to the schema's owner.
     /// The privileges that a project gets when it is created disappear with the schema. A table that is moved to

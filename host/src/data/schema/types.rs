@@ -62,8 +62,8 @@ pub(super) struct CatalogueType {
 /// The types of one catalogue, by oid.
 pub(super) struct Types {
     types: HashMap<u32, CatalogueType>,
-    /// The conversions of composite types that were already derived, by oid. A type can contain another type several
-    /// times, and each of these several others, so a copy per use could need any amount of memory.
+    /// The conversions of composite types that were already derived, by oid. Types can contain the same type several
+    /// times, on every level, so a copy of the conversion for each use could need any amount of memory.
     composites: RefCell<HashMap<u32, JsonInput>>,
     /// The depths that were already computed, by oid.
     depths: RefCell<HashMap<u32, usize>>,

@@ -38,8 +38,8 @@ const MAX_PREPARED_STATEMENTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 static SET_CLAIMS_TEXT: LazyLock<Arc<str>> = LazyLock::new(|| SET_CLAIMS.into());
 
 /// Resets the session as `DISCARD ALL` does, but keeps prepared statements and plans. Also returns whether SQL of the
-/// project prepared a statement, which could have the name of one of AtlasHub's statements. The caller appends a random
-/// seed.
+/// project prepared a statement, which could have the name of one of AtlasHub's statements. The caller appends the
+/// argument of `setseed`, a random seed.
 const RESET_SESSION: &str = "RESET ROLE; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
     DISCARD TEMP; DISCARD SEQUENCES; \
     SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_statement() AS p WHERE p.from_sql) AS is_tampered, \
@@ -55,7 +55,8 @@ pub(super) struct Connection {
     in_flight: AtomicU32,
     /// Number of writes among the statements in flight. They may wait for locks.
     writes_in_flight: AtomicU32,
-    /// Time of the last response, or of the last request on an idle connection. In milliseconds since `opened_at`.
+    /// Time of the last response, or of the last request that was sent while the connection was idle, in milliseconds
+    /// since `opened_at`.
     progress_at: AtomicU64,
     opened_at: Instant,
     retired: AtomicBool,
@@ -105,7 +106,7 @@ impl Connection {
         &self.client
     }
 
-    /// Returns the number of statements in flight.
+    /// Returns the number of statements in flight. Writes that share a transaction count as one.
     pub(super) fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
     }
@@ -125,8 +126,8 @@ impl Connection {
         self.opened_at.elapsed().as_millis() as u64
     }
 
-    /// Prepares and runs a statement, with claims in a transaction that sets them. Other statements may be in flight on
-    /// the connection at the same time.
+    /// Prepares and runs a statement. With claims, it runs in a transaction that sets them. Other statements may be in
+    /// flight on the connection at the same time.
     ///
     /// If Postgres rejects a statement that was prepared before a change of the schema, it is prepared and run once
     /// more: an error undoes the whole statement, so nothing is changed twice.
@@ -206,7 +207,7 @@ impl Connection {
         let mut run = pin!(self.run(prepared, statement, rows));
         let mut is_sent = false;
         let result = poll_fn(|context| {
-            // The request is sent when the future is polled first.
+            // The request is sent when the future is first polled.
             let _sending = (!std::mem::replace(&mut is_sent, true)).then(|| self.sending.lock());
             run.as_mut().poll(context)
         })
@@ -290,7 +291,7 @@ impl Connection {
         let (connection, text, cacheable) = (Arc::clone(self), statement.text.clone(), statement.cacheable);
         let preparing = tokio::spawn(async move {
             let mut preparing = pin!(connection.client.prepare(&text));
-            // Looking up the types of a project sends further requests.
+            // Every poll can send a request, because the library looks up types that it does not know.
             let prepared = poll_fn(|context| {
                 let _sending = connection.sending.lock();
                 preparing.as_mut().poll(context)

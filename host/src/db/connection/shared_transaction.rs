@@ -24,8 +24,8 @@ use crate::db::{
     writes::{Apart, FailedWrite, NoResults, WrittenRows},
 };
 
-/// Time for which a statement waits for a lock. While it waits, it holds up the other statements, and the rows that
-/// these have changed stay locked.
+/// Maximum time for which a statement waits for a lock. While it waits, it holds up the other statements, and the rows
+/// that these have changed stay locked.
 const LOCK_TIMEOUT: &str = "20ms";
 
 /// Time for which a statement may be prepared. Preparing waits for changes of the table's definition.
@@ -58,7 +58,7 @@ impl RowSink for NoRows {
 }
 
 impl Connection {
-    /// Runs writes in one transaction. Returns the rows of each.
+    /// Runs writes in one transaction. Returns the rows of each, or the error because of which they were not received.
     ///
     /// # Errors
     /// Fails if a statement or the commit fails, or if the connection is lost.

@@ -120,8 +120,8 @@ impl Dumper {
     }
 
     /// Opens a connection as a role of the project. A connection to the platform database always uses the platform's
-    /// role. The session has the settings of a dump: no timeouts except for locks, no schema is searched implicitly,
-    /// and a policy that would hide rows is an error.
+    /// role. The session has the settings of a dump: no timeouts except for locks, an empty `search_path`, and an error
+    /// for a policy that would hide rows.
     ///
     /// # Errors
     /// Fails if the database is missing or can't be reached, or if Postgres rejects the login.

@@ -28,7 +28,7 @@ pub enum DumpError {
     Refused(String),
     #[error("Postgres can't be reached")]
     Unreachable(#[source] anyhow::Error),
-    /// `pg_dump` failed. Contains its message without addresses and statements.
+    /// `pg_dump` failed. Contains its message without the server's address and the statement.
     #[error("pg_dump failed: {0}")]
     Failed(String),
     /// The dump was not read completely, or the process is shutting down.

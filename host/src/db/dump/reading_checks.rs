@@ -10,9 +10,10 @@ use crate::db::ExclusiveClient;
 /// Maximum number of constraints reported per dump.
 const MAX_REPORTED: i64 = 20;
 
-/// Selects the constraints. The columns are the constraint, its function, the table that is loaded, the table that the
-/// function reads, and the statements that make the constraint `NOT VALID`. The text of a function is searched for the
-/// name of the table; the dependencies of a function with a parsed body are known.
+/// Selects the constraints. The columns are the constraint, its function, the table that is loaded (the first of
+/// several), the table that the function reads, and the statements that make the constraint `NOT VALID`. A function
+/// counts as reading a table if its text contains the name of the table or, for a function with a parsed body, if it
+/// depends on the table.
 const QUERY: &str = r#"
 WITH RECURSIVE checks AS (
     SELECT con.oid, con.conrelid, con.contypid, con.conname, d.refobjid AS function
@@ -93,7 +94,8 @@ impl ReadingCheck {
     }
 }
 
-/// Finds the constraints in the transaction's snapshot. The session has an empty `search_path`.
+/// Finds the constraints in the transaction's snapshot. The session must have an empty `search_path`, so that Postgres
+/// returns names with their schemas.
 pub(super) async fn find(client: &ExclusiveClient) -> Result<Vec<ReadingCheck>, tokio_postgres::Error> {
     let rows = client.query(QUERY, &[&MAX_REPORTED]).await?;
     // The description and the remedy are null if the constraint was dropped after the snapshot.

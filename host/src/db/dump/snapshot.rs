@@ -16,8 +16,8 @@ use crate::db::{
     session_settings,
 };
 
-/// Session options: no timeouts except for locks, no schema is searched implicitly, and a policy that would hide rows
-/// is an error.
+/// Session options: no timeouts except for locks, an empty `search_path`, an error for a policy that would hide rows,
+/// no parallel workers and no JIT.
 const OPTIONS: &str = "-c search_path= -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 \
      -c lock_timeout=30000 -c row_security=off -c max_parallel_workers_per_gather=0 -c jit=off";
 /// Maximum number of attempts to lock the listed tables. A table may be dropped before it is locked.
@@ -26,7 +26,7 @@ const MAX_ATTEMPTS: usize = 5;
 const TABLES_PER_LOCK: usize = 500;
 
 /// Selects the tables whose rows `pg_dump` dumps. Excludes views, foreign tables, partitioned tables (their partitions
-/// are included), temporary tables and tables of extensions.
+/// are included), temporary tables, system tables and tables of extensions.
 const TABLES: &str = "SELECT n.nspname::text, c.relname::text, pg_catalog.format('%I.%I', n.nspname, c.relname)
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'

@@ -36,7 +36,8 @@ pub(in crate::db) async fn read_tail(mut source: impl AsyncRead + Unpin) -> Stri
     String::from_utf8_lossy(&tail).into_owned()
 }
 
-/// Returns the errors in `text` as one line, without addresses and without the failed statements.
+/// Returns the errors in `text` as one line, without the server's address and without the failed statements. If there
+/// are none, the line says so.
 pub(in crate::db) fn safe_message(program: &str, text: &str) -> String {
     let mut messages: Vec<&str> = Vec::new();
     for line in text.lines() {
@@ -46,7 +47,7 @@ pub(in crate::db) fn safe_message(program: &str, text: &str) -> String {
         else {
             continue;
         };
-        // An address: `connection to server at "10.0.0.1", port 5432 failed: FATAL:  …`
+        // The server's address: `connection to server at "10.0.0.1", port 5432 failed: FATAL:  …`
         let message = match message.split_once(" failed: ") {
             Some((before, after)) if before.starts_with("connection to server") => after,
             _ => message,

@@ -1,8 +1,8 @@
 //! Finds functions that a plain `pg_restore` can't call while it loads an archive.
 //!
-//! `pg_restore` loads with an empty `search_path`. A function that names tables without their schema fails then, and
-//! with it the check constraint, generated column, index or materialized view that calls it. `restore` sets the
-//! functions' `search_path` before it loads rows; other programs don't.
+//! `pg_restore` loads with an empty `search_path`. A function that names a table, function or type without its schema
+//! fails then, and with it the check constraint, generated column, index or materialized view that calls it. `restore`
+//! sets the functions' `search_path` before it loads rows; other programs don't.
 
 use crate::db::ExclusiveClient;
 
@@ -68,7 +68,8 @@ impl UnqualifiedFunction {
     }
 }
 
-/// Finds the functions in the transaction's snapshot. The session has an empty `search_path`.
+/// Finds the functions in the transaction's snapshot. The session must have an empty `search_path`, so that Postgres
+/// returns names with their schemas.
 pub(super) async fn find(client: &ExclusiveClient) -> Result<Vec<UnqualifiedFunction>, tokio_postgres::Error> {
     let exists = "SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'public'";
     if client.query_opt(exists, &[]).await?.is_none() {

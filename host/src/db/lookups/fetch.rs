@@ -10,11 +10,11 @@ use super::{Budget, ShapeName, SharedResults};
 use crate::db::{DbError, DbRole, LookupKey, ProjectPools, RowSink, Statement, connection::UserRead};
 
 /// Maximum number of users whose lookups share a transaction. Postgres runs their statements one after the other, so
-/// more would wait longer for each other than they save.
+/// with more users, waiting for each other would take longer than sharing saves.
 const MAX_USERS: usize = 16;
 
-/// Maximum time for a transaction of several users, in which the statement of one user may take long. After it, each
-/// lookup is sent again, alone. Longer than the time after which the connection is retired.
+/// Maximum time for a transaction of several users, because the statement of one user may take long. After this time,
+/// each lookup is sent again, alone. It is longer than the time after which the connection is retired.
 const MAX_DURATION: Duration = Duration::from_millis(300);
 
 /// The values that the statement of a lookup needs.
@@ -129,7 +129,7 @@ impl ProjectPools {
     }
 }
 
-/// Groups lookups by their claims, in the order of their first lookups.
+/// Groups lookups by their claims. The groups are in the order of their first lookups.
 fn group(lookups: Vec<Lookup>) -> Vec<(Option<Arc<str>>, Group)> {
     let mut groups: Vec<(Option<Arc<str>>, Group)> = Vec::new();
     let mut indexes = HashMap::new();

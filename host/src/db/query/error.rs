@@ -10,7 +10,7 @@ pub enum QueryError {
     /// The database doesn't exist, for example because its project was deleted.
     #[error("the database doesn't exist")]
     Gone,
-    /// The role for queries doesn't exist, or has no access to the database.
+    /// The role for queries doesn't exist, can't log in with the stored password, or has no access to the database.
     #[error("the database is not prepared for queries")]
     Unprepared,
     /// The query or its parameters are wrong. Contains a description for the query's author.

@@ -170,7 +170,7 @@ async fn columns(
     Ok(columns.collect())
 }
 
-/// Reads all rows and returns their number.
+/// Reads all rows, sends them as chunks of JSON, and returns their number.
 async fn read(rows: RowStream, sender: &mpsc::Sender<Bytes>) -> Result<u64, QueryError> {
     let mut rows = pin!(rows);
     let (mut count, mut chunk) = (0, BytesMut::new());

@@ -33,7 +33,7 @@ pub struct QuerySessions {
 }
 
 impl QuerySessions {
-    /// Creates sessions on the server of the platform database, whose URL is `database_url`.
+    /// Prepares connections to the server of the platform database, whose URL is `database_url`, but opens none.
     ///
     /// # Errors
     /// Fails if the URL is invalid, or if its root certificates can't be loaded.
@@ -46,8 +46,8 @@ impl QuerySessions {
     ///
     /// # Errors
     /// Returns [`QueryError::Unprepared`] if the role doesn't exist or has no access, or if its password isn't the
-    /// stored one, [`QueryError::Gone`] if the database doesn't exist, and otherwise the error of the login or of
-    /// Postgres.
+    /// stored one. Returns [`QueryError::Gone`] if the database doesn't exist. Otherwise returns the error of reading
+    /// the password, of the login or of Postgres.
     pub async fn open(&self, project: &str, timeout: Duration) -> Result<ExclusiveClient, QueryError> {
         let password = match self.credentials.password(project, DbRole::Query).await {
             Ok(password) => password,

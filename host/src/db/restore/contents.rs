@@ -5,8 +5,8 @@ use crate::db::is_project_id;
 /// Kinds of entries that are never restored: they refer to things outside the database, or need a superuser.
 const LEFT_OUT: [&str; 6] =
     ["EVENT TRIGGER", "PUBLICATION", "SUBSCRIPTION", "SECURITY LABEL", "DATABASE", "PROCEDURAL LANGUAGE"];
-/// Kinds of entries that run last. Most name roles, which are translated to those of the project. `pg_restore` fills
-/// materialized views last. It could not fill them if their tables already forced row-level security.
+/// Kinds of entries that are restored after `pg_restore` has ended. Most name roles, which are translated to those of
+/// the project. `pg_restore` could not fill materialized views if their tables already forced row-level security.
 const LATE_KINDS: [&str; 4] = ["POLICY", "ROW SECURITY", "ACL", "DEFAULT ACL"];
 
 /// Tables in schema `public` that together show that an archive is a dump of a platform database.
@@ -90,8 +90,8 @@ impl ArchiveContents {
         } else if ["ACL ", "DEFAULT ACL "].iter().any(|kind| entry.starts_with(kind)) {
             self.has_privileges = true;
         } else if way(entry) == Way::LeftOut
-            // Such entries are not reported: schema `public` exists in the target, and the settings of a database are
-            // not part of its contents.
+            // Such entries are not reported: schema `public` exists in the target, the settings of a database are not
+            // part of its contents, and comments belong to other entries that are left out.
             && !["SCHEMA ", "DATABASE ", "COMMENT "].iter().any(|kind| entry.starts_with(kind))
         {
             self.left_out.push(without_owner(entry).replacen(" - ", " ", 1));

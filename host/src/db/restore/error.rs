@@ -32,7 +32,7 @@ pub enum RestoreError {
     #[error("Postgres could not finish the work: {0}; try again")]
     Interrupted(String),
     /// The archive can't be restored, or its rows can't be counted. Contains the message of `pg_restore` or Postgres,
-    /// without addresses and statements.
+    /// without the server's address and the statement.
     #[error("the archive can't be restored: {0}")]
     Failed(String),
     /// An object can't be created after the rows were loaded. It can be left out, see `FailedObjects`.

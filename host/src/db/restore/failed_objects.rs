@@ -13,7 +13,7 @@ use super::{
 };
 use crate::db::{ExclusiveClient, dump::stderr::shorten};
 
-/// Kinds of entries that can be left out. None of them has rows, or decides who may access a table.
+/// Kinds of entries that can be left out. None of them contains rows of a table, or decides who may access one.
 const KINDS: [&str; 8] = [
     "INDEX",
     "INDEX ATTACH",
@@ -71,8 +71,8 @@ pub(super) fn find(list: &str, id: u32) -> Option<ListedObject<'_>> {
 /// again. The second attempt reveals Postgres's error code, and it succeeds if the reason was temporary.
 ///
 /// # Errors
-/// Returns `Failed` for entries that can't be left out, and `Interrupted`, `DiskFull` or `Unreachable` for errors that
-/// say nothing about the object.
+/// Returns `Failed` for an entry that can't be left out. Returns `Interrupted`, `DiskFull` or `Unreachable` for an
+/// error that says nothing about the object. Also returns the errors of `pg_restore`, which extracts the statements.
 pub(super) async fn create_again(
     program: &RestoreProgram,
     head: &Head,

@@ -52,7 +52,7 @@ pub struct LoadTarget<'a> {
 /// The result of loading an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// Rows of every table, by schema and name.
+    /// Number of rows of every table, sorted by schema and name.
     pub tables: Vec<TableRows>,
     /// Descriptions of the parts that were left out, and of the check constraints that are `NOT VALID` now, for the
     /// owner.
@@ -90,13 +90,15 @@ impl Restorer {
         Ok(self.open_for_project(archive, AfterInvalidHead::Stop).await?.contents)
     }
 
-    /// Loads an archive into the target as the project's owner, and counts the rows. Then creates the policies and
-    /// privileges that the archive contains for the project's roles. Schema `public` must belong to the owner. If
-    /// `pg_restore` fails, the rest of the archive is still read.
+    /// Loads an archive into the target as the project's owner, and counts the rows. Then creates the policies of the
+    /// archive, and gives the project's roles the privileges of the archive or those of a new project. Schema `public`
+    /// must belong to the project's owner. If the content of the archive makes this fail, the rest of the archive is
+    /// still read.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::inspect`], `FailedObject` if an object that can be left out can't be created, and
-    /// `Failed` if the archive can't be loaded for another reason or its rows can't be counted.
+    /// Returns `FailedObject` if an object that can be left out can't be created. Returns `Failed` if the archive can't
+    /// be loaded for another reason, or if its rows can't be counted. Returns `DiskFull`, `Interrupted` or
+    /// `Unreachable` for an error that says nothing about the archive. Also returns the errors of [`Self::inspect`].
     pub async fn load<A>(&self, target: &LoadTarget<'_>, archive: Archive<'_, A>) -> Result<Loaded, RestoreError>
     where
         A: Stream<Item = std::io::Result<Bytes>> + Unpin + Send,
@@ -332,7 +334,7 @@ async fn run_late(client: &ExclusiveClient, statements: &[LateStatement]) -> Res
     Ok(left_out)
 }
 
-/// Returns a statement as one line, without comments.
+/// Returns the beginning of a statement as one line, without comments.
 fn one_line(sql: &str) -> String {
     let lines = sql.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
     lines.collect::<Vec<_>>().join(" ").chars().take(200).collect()

@@ -3,15 +3,15 @@
 //!
 //! **An archive is arbitrary SQL.** So a [`Restorer`] never runs it as the platform's role. A verification uses its own
 //! database, and its own role that has no privileges anywhere else. A restore of a project uses a new database, and
-//! runs as the owner of the project, who could run the same SQL anyway. Besides the platform's role, which creates
-//! these databases, only these roles and the project's role for dumps may connect to them. A restore of the platform
-//! database loads rows only, as a role that may insert rows and set sequences, and nothing else.
+//! runs as the project's role `_owner`, as which the SQL editor could run the same SQL. Besides the platform's role,
+//! which creates these databases, only these roles and the project's role for dumps may connect to them. A restore of
+//! the platform database loads rows only, as a role that may insert rows and set sequences, and nothing else.
 //!
 //! The archive is a stream that is written to `pg_restore`'s standard input. Its head is kept in memory, because
 //! `pg_restore` reads it several times: first to list the archive's entries, of which some are skipped (`archive_list`,
-//! `contents`), then for each section. Only lists of entries are written to files. Entries that name roles (policies,
-//! grants, default privileges) don't run as they are: their statements are translated to the roles of the restored
-//! project (`translate`), and run last.
+//! `contents`), then to extract statements, and for each section. Only lists of entries are written to files. Entries
+//! that name roles (policies, grants, default privileges) don't run as they are: their statements are translated to the
+//! roles of the restored project (`translate`), and run last.
 //!
 //! Dropping a verification kills `pg_restore` and removes the database and the role in the background. If the process
 //! is killed, [`Restorer::list_leftovers`] finds them by name. The caller of a restore removes its database.

@@ -71,8 +71,9 @@ impl Restorer {
     /// first. If loading fails, the rest of the archive is still read.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::inspect`] except `OfPlatform`, `Refused` if Postgres rejects a statement of the
-    /// platform's role, for example one that creates the tables, and `Failed` if the rows can't be loaded.
+    /// Returns `Refused` if Postgres rejects a statement of the platform's role, for example one that creates the
+    /// tables. Returns `Failed` if the rows can't be loaded. Also returns the errors of [`Self::inspect`], except
+    /// `OfPlatform`.
     pub async fn load_platform<A>(
         &self,
         name: &str,

@@ -216,7 +216,7 @@ impl RestoreProgram {
         let mut text = Vec::new();
         let read = async {
             stdout.read_to_end(&mut text).await.map_err(|error| RestoreError::NotRun(error.into()))?;
-            // Without this check, `pg_restore` would wait for ever, because nothing reads the rest.
+            // Without this check, `pg_restore` would wait for ever, because nothing reads the rest of its output.
             match text.len() {
                 MAX_HEAD_BYTES => Err(RestoreError::Failed("its policies and grants are too large".to_owned())),
                 _ => Ok(()),

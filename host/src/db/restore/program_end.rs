@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(ending("exit 0").await, End::Succeeded);
         let end = ending(&format!("{SETTING} {INDEX} exec sleep 600")).await;
         assert_eq!(end, End::Failed { entry: Some(31), message: "could not create unique index".to_owned() });
-        assert_ne!(ending("exit 1").await, End::Succeeded, "an end without a reason");
+        assert_ne!(ending("exit 1").await, End::Succeeded, "exit 1 without messages");
     }
 
     #[tokio::test]

@@ -20,8 +20,8 @@ const FUNCTIONS: &str = "SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text
 pub(super) struct ChangedFunctions(Vec<String>);
 
 /// Sets the `search_path` of functions that have none to that of a project's sessions. `pg_restore` loads with an empty
-/// one, so that a check constraint, generated column, index or materialized view fails if its function names tables
-/// without a schema. Call this function as the role that owns the functions, before rows are loaded.
+/// one, so a check constraint, generated column, index or materialized view fails if its function names tables without
+/// a schema. Call this function as the role that owns the functions, before rows are loaded.
 pub(super) async fn set_for_functions(client: &ExclusiveClient) -> Result<ChangedFunctions, RestoreError> {
     let functions = client.query(FUNCTIONS, &[]).await.map_err(failed)?;
     let functions = ChangedFunctions(functions.iter().map(|row| row.get::<_, String>(0)).collect());

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use crate::{config::Secret, db::ServerAddress};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Databases that exist on every server, used if the platform database is missing.
+/// Databases that exist on every server, used if the platform database is missing or must be renamed.
 const MAINTENANCE_DATABASES: [&str; 2] = ["postgres", "template1"];
 
 /// The server of the platform database, on which databases are restored.

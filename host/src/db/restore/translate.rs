@@ -1,5 +1,5 @@
-//! Translates policies, grants and comments of an archive to the roles of the project that is restored. Row-level
-//! security is switched on with them.
+//! Translates policies, grants, default privileges and comments of an archive to the roles of the project that is
+//! restored. Row-level security is switched on with them.
 //!
 //! The statements in an archive are arbitrary SQL. Only those of the expected kinds are kept, and only with roles of
 //! the dumped project, which become the same roles of the restored one. The text outside of role names stays as it is.

@@ -22,7 +22,7 @@ impl<C: Hash + Eq> Pauses<C> {
         self.ends.put(cause, until);
     }
 
-    /// Returns whether a pause with this cause has not ended yet, so that requests with the cause share nothing.
+    /// Returns whether a pause with this cause has not ended yet. Until it ends, requests with the cause share nothing.
     pub(in crate::db) fn contains(&mut self, cause: &C, now: Instant) -> bool {
         // Usually there are no pauses. Then the cause is not hashed.
         if self.ends.is_empty() {

@@ -25,7 +25,7 @@ pub(in crate::db) trait QueueHandle: Sized {
     fn change<T>(&self, change: impl FnOnce(&mut Queue<Self>) -> T) -> Option<T>;
 }
 
-/// The requests that can be sent together. Its owner keeps it behind a lock.
+/// The requests that can be sent together. The struct that contains the queue keeps it behind a lock.
 pub(in crate::db) struct Queue<H: QueueHandle> {
     /// Number of flights.
     flights: usize,
@@ -137,7 +137,7 @@ impl<H: QueueHandle> Queue<H> {
         taken
     }
 
-    /// Removes a waiting request. Returns false if a leader has already taken it.
+    /// Removes a waiting request. Returns false if it is no longer in the queue.
     fn leave(&mut self, id: u64) -> bool {
         let Some(position) = self.waiting.iter().position(|waiting| waiting.id == id) else { return false };
         self.waiting.remove(position);
@@ -254,7 +254,7 @@ mod tests {
         Some(followers.into_iter().map(|follower| follower.request).collect())
     }
 
-    /// Waits no longer than it takes to look whether the request has its turn.
+    /// Checks once, without waiting, whether the request has its turn.
     async fn wait(waiter: Waiter<Handle>, queue: &Handle) -> Waited<Handle> {
         waiter.wait(Duration::ZERO, || queue.clone()).await
     }

@@ -29,7 +29,7 @@ pub fn is_row_too_large(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|error| error.code().code() == ROW_TOO_LARGE && error.routine().is_none())
 }
 
-/// Returns whether an error replaces one whose text was too long, so that nothing is known about its cause.
+/// Returns whether an error replaces one whose text was too long. Nothing is known about the cause of that one.
 pub fn is_error_too_large(error: &PostgresError) -> bool {
     // The project's SQL can raise an error with the same SQLSTATE.
     error.code().code() == ERROR_TOO_LARGE && error.routine().is_none()

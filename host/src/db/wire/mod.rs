@@ -4,7 +4,8 @@
 //! **Large messages.** The library reads each message as a whole, and a message can be a gigabyte long: a row with a
 //! huge value, or an error whose text an SQL function wrote. The `stream` reads the length of every message before its
 //! content arrives. If a row or an error is too large, it discards the content and passes on a short error in its
-//! place, which says so. It drops notices that are too large. So no statement needs a limit on the size of its rows.
+//! place, which says so. It drops notices, notifications and reported settings that are too large. So no statement
+//! needs a limit on the size of its rows.
 //!
 //! **Claims.** The library ends each request with a message of type Sync, and Postgres commits at each Sync. A
 //! transaction that sets the claims and runs the statement would also need BEGIN and COMMIT, four requests in all.

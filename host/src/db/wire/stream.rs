@@ -15,7 +15,8 @@ use super::messages::MessageGuard;
 /// Maximum number of bytes that the stream accepts before they are written.
 const MAX_UNWRITTEN_BYTES: usize = 64 << 10;
 
-/// The stream of a connection. It replaces messages that are too large, and joins claims with their statement.
+/// The stream of a connection. It replaces or drops messages that are too large, and joins the requests of a
+/// transaction.
 pub(in crate::db) struct GuardedStream<S> {
     stream: S,
     guard: MessageGuard,

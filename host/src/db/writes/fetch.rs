@@ -11,7 +11,7 @@ use crate::db::{DbError, DbRole, ProjectPools, Statement};
 /// to send than its commit.
 const MAX_PARAM_BYTES: usize = 8 << 10;
 
-/// The rows that a write returns.
+/// The rows that a write returns, or its error.
 pub(in crate::db) type WrittenRows = Result<Vec<Row>, DbError>;
 
 impl Write for Statement {
@@ -27,9 +27,9 @@ impl From<UnknownOutcome> for DbError {
 }
 
 impl ProjectPools {
-    /// Like [`Self::fetch`], for an insert, which must be short: the inserts of the same project and role that wait at
-    /// the same moment share a transaction, unless they are heavy, are not cacheable, may run code of the project, or
-    /// have more than 8 KiB of values.
+    /// Like [`Self::fetch`], for an insert, which must be short. Inserts of the same project and role that wait at the
+    /// same moment share a transaction, unless the configuration forbids it (`share_inserts`). An insert shares none if
+    /// it is heavy, is not cacheable, may run code of the project, or has more than 8 KiB of values.
     ///
     /// # Errors
     /// Returns the errors of [`Self::fetch`]. An error of another statement is never returned.

@@ -57,7 +57,8 @@ pub(in crate::db) fn is_not_run(error: &DbError) -> bool {
 /// A request consists of the messages up to a Sync, or of one Query. The Sync of a joined request is removed. A
 /// response ends with ReadyForQuery, which is missing from the response to a joined request and is inserted there.
 /// Postgres can respond before it receives the Sync, for example if it rejects a value. So a request is registered with
-/// its Bind or Close, before the last byte of this message is written.
+/// its Bind or Close, before the last byte of this message is written. A request that has neither is registered with
+/// its Sync or Query.
 ///
 /// Requests that copy rows into a table contain two Syncs, so connections that do so must not set claims.
 ///
@@ -148,7 +149,8 @@ impl Requests {
     /// Follows bytes that the library sends, and appends those to write: all except the Sync of joined requests.
     ///
     /// # Errors
-    /// Fails if a transaction contains a request other than a statement or a Close, and from then on.
+    /// Fails if a transaction contains a request other than a statement or a Close, or if claims or a marker are
+    /// misplaced. After a failure, every further call fails.
     pub(super) fn send(&mut self, sent: &[u8], written: &mut BytesMut) -> io::Result<()> {
         if self.is_broken {
             return Err(misplaced_request());
