@@ -38,7 +38,8 @@ pub struct PublicGate {
 }
 
 /// Authenticates a request: checks key, origin, rate, user token and, if the project requires it, the session, and adds
-/// the [`Caller`] to the request. Responds to `OPTIONS` without a check.
+/// the [`Caller`] to the request. Refuses requests to paths of end-user login if login is off. Responds to `OPTIONS`
+/// without a check, and to requests for public keys without an API key.
 pub async fn authenticate(
     State(gate): State<Arc<PublicGate>>,
     address: ClientAddress,
@@ -74,7 +75,7 @@ pub async fn authenticate(
     response
 }
 
-/// Serves a project's public keys without an API key. Limits how many unknown projects an address may ask for.
+/// Serves a project's public keys without an API key. Limits how many ids of unknown projects a client network may try.
 async fn public_keys(gate: &PublicGate, address: ClientAddress, request: Request, next: Next) -> Response {
     let project = request.uri().path().trim_start_matches(PUBLIC_KEYS_PATH);
     if !gate.tokens.is_cached(project)
