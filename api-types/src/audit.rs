@@ -15,8 +15,8 @@ pub struct AuditEntry {
     /// When the change, sign-in or attempt was made.
     pub at: DateTime<Utc>,
     /// Who made the change: an e-mail address, the client id of an Access service token, `dev-token`, `session`, `cli`,
-    /// `system`, or `unknown` for a failed sign-in. For actions of an app's users, the user's id, or `anonymous`; the
-    /// user's address is then `email` in `details`. All actions `auth.*` are actions of an app's users, except
+    /// `system`, or `unknown` for a failed sign-in. For actions of an app's users, the user's id or `anonymous`, and
+    /// `email` in `details` is the user's e-mail address. All actions `auth.*` are actions of an app's users, except
     /// `auth.update` and `auth.rotate_key`, which are the owner's.
     pub actor: String,
     /// What was done, for example `project.create`.

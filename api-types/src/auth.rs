@@ -127,14 +127,14 @@ pub struct SignUp {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedUp {
-    /// The user. If `session` is null, the address may be taken, and no user has this id: the response does not reveal
-    /// which. Don't store the id before the user has signed in.
+    /// The user. If `session` is null, another user may already have the address. The response does not reveal this,
+    /// and no user has the id in it. Don't store the id before the user has signed in.
     pub user: User,
     /// The session. Null if the project requires a verified address.
     pub session: Option<UserSession>,
 }
 
-/// An address and its password.
+/// An e-mail address and a password.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

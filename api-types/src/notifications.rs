@@ -131,10 +131,10 @@ pub struct ChannelSettings {
     /// Password for the SMTP server. Write-only: reads as `***`. An empty string removes it and the user name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
-    /// Address of the sender.
+    /// E-mail address of the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Addresses of the recipients, 1 to 50.
+    /// E-mail addresses of the recipients, 1 to 50.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Vec<String>>,
 }
@@ -303,8 +303,8 @@ pub struct NotificationDelivery {
     pub finished_at: Option<DateTime<Utc>>,
     /// Why the last attempt failed. Null if it did not fail.
     pub error: Option<String>,
-    /// The only address that the message is sent to, because the other addresses of the channel have already received
-    /// it. Null for all addresses.
+    /// The only e-mail address that the message is sent to, because the other addresses of the channel have already
+    /// received it. Null for all addresses.
     pub recipient: Option<String>,
 }
 

@@ -34,7 +34,7 @@ pub struct ProjectUserSession {
     pub refreshed_at: DateTime<Utc>,
     /// When the session ends if it is not refreshed.
     pub expires_at: DateTime<Utc>,
-    /// Address from which the user signed in. Null if not known.
+    /// IP address from which the user signed in. Null if not known.
     pub address: Option<String>,
     /// Header `user-agent` of the sign-in, shortened. Null if there was none.
     pub user_agent: Option<String>,

@@ -21,8 +21,7 @@ async fn interrupted_upload_changes_nothing() {
         connection.write_all(head.as_bytes()).await.unwrap();
         connection.write_all(&bytes(1, sent)).await.unwrap();
         connection.shutdown().await.unwrap();
-        // The server responds or closes the connection once it notices that the body is
-        // incomplete. Wait for that.
+        // The server responds or closes the connection once it notices that the body is incomplete. Wait for that.
         let mut response = Vec::new();
         tokio::io::AsyncReadExt::read_to_end(&mut connection, &mut response).await.unwrap();
         assert!(!response.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&response));
