@@ -29,8 +29,8 @@ pub struct ObjectDetail {
     /// The object, with its content type in the object store.
     #[serde(flatten)]
     pub object: StoredObject,
-    /// Who requested the upload: `secret`, `publishable`, `admin`, or the id of a signed-in user. `plugin:<name>` for
-    /// an object that a plugin stored, `store` for one that was not uploaded through AtlasHub. Null if unknown.
+    /// Who requested the upload: `secret`, `publishable`, `admin`, `plugin:<name>`, or the id of a signed-in user.
+    /// `store` if the object was not uploaded through AtlasHub. Null if unknown.
     pub uploaded_by: Option<String>,
     /// When an upload to this path was first signed, or when AtlasHub first found the object. Null if unknown.
     pub created_at: Option<DateTime<Utc>>,

@@ -288,8 +288,8 @@ pub struct SignDownload {
     pub bucket: Option<String>,
     /// Key of the object, `<bucket>/<path>`; with `bucket`, the path alone is enough.
     pub object_key: String,
-    /// File name under which browsers save the object: up to 255 bytes without slashes, backslashes and control
-    /// characters.
+    /// File name under which browsers save the object: up to 255 bytes without slashes, backslashes, control characters
+    /// and marks of text direction, and neither `.` nor `..`.
     pub download_as: Option<String>,
 }
 

@@ -25,8 +25,8 @@ impl Authenticated {
     }
 }
 
-/// Accepts signed requests only. Sets their [`Authenticated`], and records in their connection that the signature
-/// is valid.
+/// Accepts signed requests only. Sets their [`Authenticated`], and records in their connection that the signature is
+/// valid.
 pub(crate) struct SignedRequests;
 
 #[async_trait::async_trait]

@@ -66,9 +66,9 @@ const ENOMEM: i32 = 12;
 
 /// Serves S3 on `listener` until `shutdown` resolves, then waits up to 30 seconds for open requests to finish.
 ///
-/// The server supports path-style addresses over HTTP/1.1 without TLS. It is meant for loopback or for use behind a
-/// proxy. Every request must be signed (version 4) with the key pair of `config`. Other requests are rejected with 403.
-/// CORS preflights succeed for any origin.
+/// The server supports path-style URLs over HTTP/1.1 without TLS. It is meant for loopback or for use behind a proxy.
+/// Every request must be signed (version 4) with the key pair of `config`. Other requests are rejected with 403. CORS
+/// preflights succeed for any origin.
 ///
 /// # Errors
 /// Fails if `config.root` is not the folder of `store`. Connections that fail are logged and don't end the server.

@@ -1,4 +1,5 @@
 //! `cargo xtask bench`: measures AtlasHub, pgbench and PostgREST in one run, for the figures of `docs/PERFORMANCE.md`.
+//! `cargo xtask bench dashboard` measures the dashboard in Chromium.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,8 +1,8 @@
 //! Builds the dashboard, which is embedded in the host's binary.
 //!
 //! The dashboard is compiled to WebAssembly like the plugins. The bundler, a program in its workspace, creates
-//! the files that the host serves. `host/build.rs` finds them in the target folder. Nothing is built if the sources did
-//! not change.
+//! the files that the host serves. `host/build.rs` finds them in the target folder. Nothing is built if these files are
+//! up to date.
 
 use std::{
     fs,
@@ -37,7 +37,8 @@ const INPUTS: &[&str] = &[
     "xtask/src/wasm32.rs",
 ];
 
-/// Builds the dashboard if its sources changed. An existing small build also counts as a fast one.
+/// Builds the dashboard, unless it was already built from the same sources, by the same compiler and with this
+/// optimization. An existing small build also counts as a fast one.
 pub(crate) fn ensure(optimization: Optimization) -> Result<()> {
     let output = output_folder();
     let stamp_file = output.join("stamp");

@@ -49,7 +49,8 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// Returns the folders of processes that no longer exist. Without `/proc` it returns none.
+/// Returns the folders of processes that no longer exist, except those on whose data Postgres still runs. Without
+/// `/proc` it returns none.
 fn leftovers(folder: &Path) -> Vec<PathBuf> {
     if !Path::new("/proc/self").exists() {
         return Vec::new();
@@ -68,8 +69,8 @@ fn owner(name: &str) -> Option<u32> {
     rest.split('-').next()?.parse().ok()
 }
 
-/// Returns whether a Postgres still runs on the data in a folder. Postgres outlives a test process that was killed
-/// together with the shell that stops the server.
+/// Returns whether a Postgres still runs on the data in a folder. A shell stops Postgres when the test process ends. If
+/// that shell is killed too, Postgres keeps running.
 fn postgres_runs_in(folder: &Path) -> bool {
     let file = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
     file.lines().next().and_then(|pid| pid.trim().parse().ok()).is_some_and(is_running)

@@ -2,8 +2,9 @@
 //!
 //! The commands are written in Rust instead of shell, so that they run on every system that the project supports.
 //! [`setup`] lists the tools that commands need. Programs that a command downloads or builds for its own use are kept
-//! outside the clone, in [`cache`]; packages of npm are in folders `node_modules` of the clone. Deliberately absent:
-//! anything that the server needs at run time.
+//! outside the clone, in [`cache`]. Only the npm packages that a `package-lock.json` of the clone lists are in the
+//! clone, in the folder `node_modules` next to that file. Deliberately absent: anything that the server needs at run
+//! time.
 
 mod bench;
 mod browser_tests;

@@ -45,7 +45,8 @@ pub(crate) fn ensure_npm(name: &str, package: &str) -> Result<PathBuf> {
     })
 }
 
-/// Installs the packages that a file of this repository lists, unless `mark` in the folder is a copy of that file.
+/// Installs the packages that the file `list` of this repository names, unless they are installed, and returns their
+/// folder: `name` in the cache folder. They are installed if the file `mark` in their folder is a copy of `list`.
 fn ensure(name: &str, list: &str, mark: &str, install: impl Fn(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
     let root = cache::folder()?.join(name);
     let (required, installed) = (process::workspace().join(list), root.join(mark));

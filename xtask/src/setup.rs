@@ -23,15 +23,16 @@ pub(crate) enum Tool {
     PostgresServer,
     /// The baseline that benchmarks compare with.
     Pgbench,
-    /// Builds the dashboard, runs the TypeScript examples of the documents, and generates clients.
+    /// Builds and tests the dashboard, runs the TypeScript examples of the documents, generates clients, and installs
+    /// programs from npm.
     Node,
     /// Runs the commands of the quickstart.
     Curl,
     /// Opens encrypted backups.
     Age,
-    /// Generates a Python client, and runs Schemathesis.
+    /// Installs and runs programs from PyPI, such as the generator of a Python client and Schemathesis.
     Python,
-    /// Runs the dashboard's tests.
+    /// Runs the dashboard's tests and measurements.
     Chromium,
     /// `rustfmt` and `clippy`.
     RustLints,

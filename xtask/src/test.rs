@@ -14,9 +14,10 @@ use crate::{
 /// Options of the command.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// Run only the tests, without checks of formatting and lints.
+    /// Run only the tests, without checks of formatting, lints and dependencies.
     fast: bool,
-    /// Run only the storage tests, against Garage instead of the embedded store.
+    /// Run only the storage tests, or with a filter, the host's integration tests that it selects. They use Garage
+    /// instead of the embedded store.
     garage: bool,
     /// Run only the dashboard's tests in Chromium, against a dashboard with this optimization.
     browser: Option<Optimization>,
@@ -126,7 +127,7 @@ fn run_postgres_tests(major: u32, filter: Option<&str>) -> Result<()> {
     process::run(versions.set_environment(&mut command))
 }
 
-/// Runs the storage tests against Garage.
+/// Runs the storage tests, or the host's integration tests that a filter selects, against Garage.
 fn run_garage_tests(filter: Option<&str>) -> Result<()> {
     let binary = garage::binary()?;
     let mut command = process::cargo();

@@ -51,7 +51,7 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// Installs the target if it is missing, and waits until no other build uses the folder.
+    /// Installs a compiler for the target if there is none, and waits until no other build uses the folder.
     pub(crate) fn acquire() -> Result<Self> {
         let compiler = ensure_compiler()?;
         let folder = cache::folder()?.join("wasm32");
@@ -205,7 +205,8 @@ fn rustc_version(mut rustc: Command) -> String {
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
-/// Returns the linker of the current toolchain, because Debian's compiler has none for this target.
+/// Returns the linker of the current toolchain, or else `wasm-ld` in `PATH`. Debian's compiler has no linker for this
+/// target.
 fn linker() -> Result<PathBuf> {
     let output = rustc().args(["--print", "sysroot"]).output().context("could not start rustc")?;
     let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());

@@ -114,8 +114,8 @@ impl State {
         (is_served && self.signed_in == Some(SignedIn::UrlOrForm)).then_some(self.since)
     }
 
-    /// Returns the rank and the time of this connection, or `None` if it may not be replaced. Requests
-    /// with a signature in their URL or form that began at `reserved_from` or later are on reserved connections.
+    /// Returns the rank and the time of this connection, or `None` if it may not be replaced. Requests with a signature
+    /// in their URL or form that began at `reserved_from` or later are on reserved connections.
     fn replaceable(&self, now: Instant, reserved_from: Option<Instant>) -> Option<(Rank, Instant)> {
         let is_older = |since: Instant, age: Duration| now.saturating_duration_since(since) > age;
         let blocked = self.blocked_since.filter(|since| is_older(*since, MAX_BLOCKED));

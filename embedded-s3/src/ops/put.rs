@@ -95,11 +95,11 @@ pub(super) async fn post_object(
     if let Some(Ok(etag)) = e_tag.as_ref().map(ETag::to_http_header) {
         headers.insert(header::ETAG, etag);
     }
-    // In a redirect, `Location` is the address to redirect to.
+    // In a redirect, `Location` is the URL to redirect to.
     if !is_redirected && let Ok(path) = HeaderValue::try_from(path) {
         headers.insert(header::LOCATION, path);
     }
-    // s3s writes the ETag without quotes into the address of the redirect and the response body.
+    // s3s writes the ETag without quotes into the URL of the redirect and the response body.
     let e_tag = e_tag.map(|etag| ETag::Strong(format!("\"{}\"", etag.value())));
     let mut response = S3Response::new(PostObjectOutput { e_tag, size, ..Default::default() });
     response.headers = headers;

@@ -45,7 +45,7 @@ pub(crate) struct StoredChecksum {
     pub parts: Vec<String>,
 }
 
-/// Checksum that the client requested when it created a multipart upload.
+/// Algorithm and coverage of the checksum that the client requested when it created a multipart upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UploadChecksum {
     pub algorithm: Algorithm,

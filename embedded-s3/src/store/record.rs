@@ -36,7 +36,8 @@ pub(crate) struct Attributes {
     pub user: BTreeMap<String, String>,
 }
 
-/// ETag: the MD5 of the bytes, or, for a multipart object, the MD5 of the parts' MD5s and the number of parts.
+/// ETag: the MD5 of the bytes, or, for a multipart object, the MD5 of the parts' MD5s and the number of parts. A part
+/// may have a CRC-64 and its length instead of an MD5 (see `Expectations::allows_crc_etag`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Etag {
     pub md5: [u8; 16],

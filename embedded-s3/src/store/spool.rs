@@ -17,8 +17,8 @@ use super::state::Store;
 /// Bytes read from disk at once.
 const CHUNK_BYTES: u64 = 256 * 1024;
 
-/// A temporary file. The first write creates it. It is removed when the last clone and the last
-/// stream of it are dropped.
+/// A temporary file. The first write creates it. It is removed when the last clone and the last stream of it are
+/// dropped.
 #[derive(Clone)]
 pub(crate) struct Spool {
     shared: Arc<Shared>,

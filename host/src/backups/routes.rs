@@ -166,7 +166,8 @@ pub(crate) async fn verify_backup(
 
 /// Delete a backup
 ///
-/// Removes the dump, the manifest, the list of the backup's objects and the catalogue entry.
+/// Removes the dump, the manifest, the files that list the backup's objects and their copies, and the catalogue entry.
+/// The sweep later removes the copies of objects to which no other backup refers.
 #[utoipa::path(delete, path = "/admin/v1/backups/{backup}", tag = "backups", params(("backup" = Uuid, Path)),
     responses((status = 204), (status = 404, body = ErrorBody)))]
 pub(crate) async fn delete_backup(

@@ -20,7 +20,7 @@ pub(super) struct StorageAccess {
     pub state: StorageState,
     pub project: Arc<ProjectRef>,
     pub requester: Requester,
-    /// The key or user to whose quota the requester's open uploads count; `None` for a trusted requester.
+    /// The key or user whose quota limits the requester's open uploads; `None` for a trusted requester.
     pub quota_owner: Option<String>,
     /// The bucket in the path of an admin request.
     path_bucket: Option<String>,

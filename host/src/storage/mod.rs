@@ -20,7 +20,8 @@
 //! - `upload`, `download`, `objects`, `buckets`: one folder per group of operations.
 //! - `plugin_objects`: the records of objects that plugins store. `plugin_urls`: buckets and signed URLs for plugins.
 //! - `backed_up_objects`: the records of objects in backups.
-//! - `sweep`: removal of expired data, in the background and for plugins.
+//! - `sweep`: moves uploads that have arrived, and removes oversize objects, records without an object and abandoned
+//!   uploads, in the background and for plugins.
 //! - `routes`, `admin_routes`: the handlers of the public and of the admin surface. `object_routes`: those of the admin
 //!   surface for objects and open uploads.
 //!

@@ -64,7 +64,8 @@ pub(crate) async fn delete_object(
 
 /// Get an object
 ///
-/// Returns the size, content type, dates and uploader of an object. A `HEAD` request checks whether the object exists.
+/// Returns the size, content type, ETag, dates and uploader of an object. A `HEAD` request checks whether the object
+/// exists.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/object",
@@ -83,7 +84,7 @@ pub(crate) async fn get_object(
 /// Count a bucket's objects
 ///
 /// Returns the number and size of the objects whose paths start with `prefix`, from the object store. Counting stops
-/// after 8 seconds; `complete` is then false.
+/// after 8 seconds. `complete` is then false, and also if not all finished uploads were moved to their paths in time.
 #[utoipa::path(
     get,
     path = "/admin/v1/projects/{project}/buckets/{bucket}/objects/count",

@@ -34,7 +34,7 @@ pub struct PluginObject {
 pub struct BegunPluginObject {
     /// Time when the last signed URL of the path expires; in the past if none was signed.
     before: DateTime<Utc>,
-    /// Time until which the record has a limit.
+    /// The record's expiry time while the object is being stored.
     begun: DateTime<Utc>,
 }
 
@@ -76,8 +76,9 @@ impl StorageState {
         Err(no_bucket(object.path.bucket()))
     }
 
-    /// Records the size of an object that was stored, or removes the object if it is too large. Then ends the limit,
-    /// because no URL was signed: other programs may replace the object.
+    /// Records the size of an object that was stored, or removes the object if it is too large. Then sets the record's
+    /// expiry back to the time before [`Self::begin_plugin_object`]: no URL was signed for the object, so its limit
+    /// must not apply when another program replaces it.
     ///
     /// # Errors
     /// Fails if the store or the platform database is unavailable. A sweep then records the size later.

@@ -14,7 +14,8 @@ static plugin_string_t text(const char *constant) {
   return (plugin_string_t){.ptr = (uint8_t *)constant, .len = strlen(constant)};
 }
 
-// Writes an error and returns false, so that a failing function can return it.
+// Writes an error and returns false, so that a failing function can return the result of this call. The details contain
+// the status of the response, unless it is 0.
 static bool fail(exports_atlashub_plugin_job_error_t *error, uint8_t code, const char *message, uint16_t status) {
   error->code = code;
   plugin_string_dup(&error->message, message);
@@ -27,8 +28,9 @@ static bool fail(exports_atlashub_plugin_job_error_t *error, uint8_t code, const
   return false;
 }
 
-// Copies a parameter. The host passes compact JSON, and the schema in the manifest excludes every character that JSON
-// would escape, so searching is enough.
+// Copies the value of a parameter. Returns false if it is missing or longer than the buffer. The host passes compact
+// JSON, and the schema in the manifest excludes every character that JSON would escape, so a search for the name
+// replaces a parser.
 static bool parameter(const plugin_string_t *params, const char *name, char *value, size_t size) {
   char key[32];
   int key_length = snprintf(key, sizeof key, "\"%s\":\"", name);

@@ -70,7 +70,8 @@ class Job(exports.Job):
         options = json.loads(params)
         store, key = f"project:{options['project']}", options["key"]
         try:
-            # This does not use `decode("utf-8-sig")`: its codec is a module that Python would load during the run.
+            # This does not use `decode("utf-8-sig")`: Python would load its codec from a file during the run, and a
+            # plugin has no files.
             text = (await read_object(store, key)).decode().removeprefix("\ufeff")
             summary = summarize(text, options.get("delimiter", ","))
         except (UnicodeDecodeError, csv.Error) as error:

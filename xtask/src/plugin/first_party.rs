@@ -1,4 +1,5 @@
-//! First-party plugins, which are embedded in the host's binary, and the plugins that the host's tests run.
+//! First-party plugins, which are embedded in the host's binary, and the plugins that the host's tests and the
+//! benchmarks run.
 //!
 //! These plugins are built before the host, into the target folder, where `host/build.rs` finds them. A plugin whose
 //! sources did not change is not built again.
@@ -25,7 +26,7 @@ use crate::{cache, process, wasm32};
 /// Names of first-party plugins. Each is in `plugins/NAME`.
 const FIRST_PARTY: &[&str] = &["backup", "cleanup", "http-job", "import-export", "migrations"];
 
-/// Plugins that the host's tests run: folders in `plugins`, whose last part is the plugin's name.
+/// Plugins that the host's tests and the benchmarks run: folders in `plugins`, whose last part is the plugin's name.
 const TESTING: &[(&str, ImportCheck)] = &[
     ("examples/hello-report", ImportCheck::RequireManifest),
     ("examples/uptime-check", ImportCheck::RequireManifest),
@@ -138,7 +139,8 @@ fn digest_inputs(folder: &Path, extra: &str) -> Result<String> {
     digest_files(&[folder.to_path_buf()].into_iter().chain(shared).collect::<Vec<_>>(), extra)
 }
 
-/// Returns a digest of files, of all files in folders, of the compiler for WebAssembly, and of `extra`.
+/// Returns a digest of files, of all files in folders except those in a folder `target`, of the version of the compiler
+/// for WebAssembly, and of `extra`.
 pub(crate) fn digest_files(inputs: &[PathBuf], extra: &str) -> Result<String> {
     let workspace = process::workspace();
     let mut files = Vec::new();

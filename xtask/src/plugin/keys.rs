@@ -76,7 +76,8 @@ pub(crate) fn sign(bytes: &[u8], secret: &SecretKey, name: &str) -> Result<Strin
     Ok(signature.into_string())
 }
 
-/// Reads a secret key. Asks for the password if the file is encrypted and the password was not given.
+/// Reads a secret key. If the file is encrypted, [`Password::Ask`] asks for its password, and [`Password::None`] is an
+/// error.
 pub(crate) fn read_secret(file: &Path, password: Password) -> Result<SecretKey> {
     let text = fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))?;
     if let Some(secret) = parse_unencrypted(&text) {

@@ -5,8 +5,8 @@
 //! `lock` (between backups and the sweep), `cache` (hashes of the objects of the last backup), `copy`, `transfer` (one
 //! object), `check` (whether all copies exist), `bring_back`, `sweep`, `error`.
 //!
-//! Deliberately absent: staged uploads, which are not at their path yet (`storage::open_uploads`), and objects whose
-//! key is in none of the project's buckets.
+//! Deliberately not copied: staged uploads, which are not at their path yet (`storage::open_uploads`), objects whose
+//! key is in none of the project's buckets, and objects that are larger than their upload was signed for.
 
 mod bring_back;
 mod cache;

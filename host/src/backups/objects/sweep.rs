@@ -54,8 +54,9 @@ impl ObjectCopies {
         Ok(report)
     }
 
-    /// Removes the copies of one project that no backup refers to and that were made before `before`. Does nothing
-    /// while the project is being backed up, or if a file with names of copies is missing.
+    /// Removes the copies of one project that no backup refers to and that were made before `before`. Also aborts
+    /// unfinished uploads of copies that began before then. Does nothing while the project is being backed up, or if a
+    /// file with names of copies is missing.
     ///
     /// # Errors
     /// Fails if a file with names was cut short or removed in the meantime, or if the store or the platform database is

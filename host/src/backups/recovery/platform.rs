@@ -16,7 +16,7 @@ use crate::{
     secrets::{self, KeyId, SealedColumn, Sealer},
 };
 
-/// Ends the sessions, and the work that was in progress when the backup was made.
+/// Ends the owner's sessions, and the work that was in progress when the backup was made.
 ///
 /// Also ends the size limits of signed uploads, because objects above their limit are removed. An object may be newer
 /// than the backup: its upload may have been signed with a higher limit, which is lost.

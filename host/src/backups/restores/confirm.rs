@@ -171,7 +171,7 @@ impl Action {
     }
 }
 
-/// Returns the state as the end of a sentence that begins with the restore.
+/// Returns words for the state that continue the sentence "The restore …".
 fn in_words(state: RestoreState) -> &'static str {
     match state {
         RestoreState::Planned => "is only planned",

@@ -1,6 +1,5 @@
 //! Removes what restores left behind: the new databases of runs that ended without success, old uploads, and
-//! identities that no run took. For a plugin with the grant, also removes databases that were kept for a
-//! rollback.
+//! identities that no run took. For a plugin with the grant, also removes databases that were kept for a rollback.
 
 use async_trait::async_trait;
 

@@ -38,7 +38,8 @@ pub struct PublicGate {
 }
 
 /// Authenticates a request: checks key, origin, rate, user token and, if the project requires it, the session, and adds
-/// the [`Caller`] to the request. Responds to `OPTIONS` without a check.
+/// the [`Caller`] to the request. Refuses requests to paths of end-user login if login is off. Responds to `OPTIONS`
+/// without a check, and to requests for public keys without an API key.
 pub async fn authenticate(
     State(gate): State<Arc<PublicGate>>,
     address: ClientAddress,

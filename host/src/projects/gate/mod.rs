@@ -2,10 +2,11 @@
 //! keys of access tokens.
 //!
 //! `authenticate` is the middleware. It checks, in this order: the key (`keys`), the browser's origin (`cors`), the
-//! rate (`rate_limit`), the user's token (`user_tokens`, `verified_tokens`), and, if the project's settings require it,
-//! that the user's session has not ended (`session_check`, which `auth` implements). The middleware adds a [`Caller`]
-//! to a request that passes, and handlers extract it. `signing_keys` creates and decrypts the keys that sign user
-//! tokens. With `claims_of_user`, which `auth` implements as well, the owner reads rows as a user.
+//! rate (`rate_limit`), for paths of end-user login that login is on, the user's token (`user_tokens`,
+//! `verified_tokens`), and, if the project's settings require it, that the user's session has not ended
+//! (`session_check`, which `auth` implements). The middleware adds a [`Caller`] to a request that passes, and handlers
+//! extract it. `signing_keys` creates and decrypts the keys that sign user tokens. With `claims_of_user`, which `auth`
+//! implements as well, the owner reads rows as a user.
 //!
 //! Deliberately absent: issuing user tokens (`auth`).
 

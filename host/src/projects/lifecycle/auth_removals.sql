@@ -1,5 +1,6 @@
--- Returns statements that remove what others attached to the tables $1 of schema `auth`. Foreign keys of the project's
--- tables that refer to the table $2 are kept. The statements contain only the quoted names of objects.
+-- Returns statements that remove everything attached to the tables $1 of schema `auth`, such as triggers, policies and
+-- defaults, and all privileges on the tables and the schema. Foreign keys of the project's tables that refer to the
+-- table $2 are kept. The statements contain only the quoted names of objects.
 WITH t AS (
     SELECT c.oid, c.relname, c.relowner, c.relacl, c.relnamespace
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

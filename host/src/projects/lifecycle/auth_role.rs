@@ -43,8 +43,9 @@ pub async fn prepare_auth_role(resources: &AuthResources, project: &str, tables:
     result
 }
 
-/// Takes the tables of end-user login over from the project's owner in a database that is being restored, if the
-/// database contains them. Without this, the owner could read passwords and change users.
+/// Makes the project's role for login the owner of the tables of end-user login in a database that is being restored,
+/// if the database contains them. An archive is loaded as the project's owner, who could otherwise read passwords and
+/// change users.
 ///
 /// # Errors
 /// Fails like [`prepare_auth_role`].

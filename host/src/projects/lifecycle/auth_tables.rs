@@ -94,7 +94,7 @@ pub(super) async fn take_over(connection: &mut PgConnection, project: &str, tabl
     Ok(())
 }
 
-/// Returns statements that grant privileges on the tables to others. The backup role reads every table, so that dumps
+/// Returns statements that grant other roles privileges on the tables. The backup role reads every table, so that dumps
 /// are complete. The project's owner may read and reference users, and nothing else.
 fn grants<'a>(project: &str, tables: impl Iterator<Item = &'a str>, users: &str) -> String {
     let [owner, backup] = [DbRole::Owner, DbRole::Backup].map(|role| ident(&role.name(project)));
@@ -108,7 +108,7 @@ fn grants<'a>(project: &str, tables: impl Iterator<Item = &'a str>, users: &str)
     grants
 }
 
-/// Returns statements that grant privileges on all tables of end-user login to others.
+/// Returns statements that grant other roles privileges on all tables of end-user login.
 pub fn auth_grants(project: &str, tables: AuthTables) -> String {
     grants(project, tables.names.iter().copied(), tables.users)
 }
@@ -152,7 +152,8 @@ async fn refuse_differences(connection: &mut PgConnection, tables: &[&str]) -> A
     .with_hint("Use a database whose schema `auth` was not changed, or drop that schema in the SQL editor."))
 }
 
-/// Returns statements that remove, from the tables and from schema `auth`, all code, and all privileges of others.
+/// Returns statements that remove all code from the tables, and the privileges of all roles on the tables and on schema
+/// `auth`.
 async fn removals(connection: &mut PgConnection, tables: &[&str], users: &str) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(include_str!("auth_removals.sql")).bind(tables).bind(users).fetch_all(connection).await
 }

@@ -69,8 +69,8 @@ pub(super) async fn create_role(
     .await
 }
 
-/// Sets the password of a role and removes the settings that are stored for it. Any role can change its own password
-/// and settings.
+/// Sets the password of a role and removes the settings that are stored for it. This undoes changes by the project: any
+/// role can change its own password and settings.
 pub(super) async fn reset_role(
     connection: &mut PgConnection,
     project: &str,

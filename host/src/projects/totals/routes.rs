@@ -31,7 +31,7 @@ pub(crate) struct ProjectsQuery {
     q: Option<String>,
     /// Sort key: `name`, `-name`, `createdAt` or `-createdAt` (default). With `-`, the order is descending.
     order: Option<String>,
-    /// `totals` adds the totals of each project. Sizes and numbers of tables are at most a minute old.
+    /// `totals` adds the totals of each project. Database sizes and numbers of tables are at most a minute old.
     include: Option<String>,
 }
 

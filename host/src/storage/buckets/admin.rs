@@ -75,7 +75,7 @@ pub(crate) async fn update_bucket(
 }
 
 /// Removes the bucket's objects and multipart uploads from the store, then the bucket itself. Repeating an interrupted
-/// deletion finishes it, also if only objects are left: uploads that arrived while the bucket was removed.
+/// deletion finishes it, even if the bucket itself is already removed and only objects are left that arrived meanwhile.
 pub(crate) async fn delete_bucket(
     state: &StorageState,
     project: &ProjectRef,
@@ -103,7 +103,7 @@ pub(crate) async fn delete_bucket(
     }
     queries::delete_bucket(&state.platform, &project.id, name.as_str()).await?;
     state.bucket_settings.invalidate(&project.id);
-    // Uploads may have begun or ended between the two deletions. What arrives later is removed by the sweep.
+    // Uploads may have begun or arrived before the bucket was deleted. The sweep removes objects that arrive later.
     abort_uploads(state, project, &name).await?;
     for prefix in &prefixes {
         objects += state.store.delete_prefix(&project.bucket(), prefix).await?;

@@ -45,7 +45,8 @@ pub(super) fn attachment(file_name: &str) -> String {
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", utf8_percent_encode(file_name, NON_ATTR_CHAR))
 }
 
-/// Returns whether a browser can save a file under `name`.
+/// Returns whether `name` may be the name of a saved file: 1 to 255 bytes, neither `.` nor `..`, and no slash,
+/// backslash, control character, line separator or mark of text direction.
 pub(super) fn is_file_name(name: &str) -> bool {
     (1..=255).contains(&name.len())
         && !matches!(name, "." | "..")

@@ -42,7 +42,7 @@ pub struct BulkDeletion {
     scope: DeletionScope,
     /// Number of keys that were processed.
     keys_done: usize,
-    /// The store's continuation token after the last page of a prefix.
+    /// The store's continuation token for the next page of a prefix.
     token: Option<String>,
     is_done: bool,
 }

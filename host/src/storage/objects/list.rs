@@ -17,7 +17,8 @@ const MAX_LIMIT: u32 = 1000;
 const DELIMITER: &str = "/";
 
 /// Returns a page of the store's listing, in the byte order of the keys. Content types come from the records, because
-/// stores don't list them. Updates the records of uploads that have arrived.
+/// stores don't list them. Leaves out objects that were uploaded with a URL of a deleted bucket of the same name.
+/// Updates the records of uploads that have arrived.
 ///
 /// Uploads without the secret key are first moved to their paths. If that takes long, the first page is empty, and its
 /// cursor begins the list again. The list that begins again does not wait for all uploads.

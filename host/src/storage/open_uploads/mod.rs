@@ -3,9 +3,10 @@
 //!
 //! A signed `PUT` can be sent again until it expires, so a kept URL could replace an object that someone else uploaded
 //! later. Therefore, a URL signed without the secret key leads to a *staged* object under a key of its own. The next
-//! access to the path (a download, a list, another signature or the sweep) moves the staged object to its path, once,
-//! and only if the path is free. Multipart uploads need no staging, because only the platform can complete them. They
-//! are recorded to enforce quotas, to sign more parts, and to abort abandoned uploads.
+//! access to the path (such as a download, a list or another signature) or the next sweep moves the staged object to
+//! its path, once, and only if the path is free. Multipart uploads need no staging, because only the platform can
+//! complete them. They are recorded to enforce quotas, to sign more parts, to check their completion, and to abort
+//! abandoned uploads.
 //!
 //! A staged upload is moved in these steps. After a crash between any two of them, the next access continues the move:
 //! 1. Mark the upload as `moving`. Only one upload of a path can be marked, so the first one wins.

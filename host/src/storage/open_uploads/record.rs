@@ -23,8 +23,8 @@ pub(in super::super) enum UploadState {
     Open,
     /// The staged object is being moved.
     Moving,
-    /// Moved, dropped in favour of another object, completed or aborted. The row stays until no URL of the upload works
-    /// any more.
+    /// The upload was moved, discarded, completed or aborted. The row stays as long as an object can still arrive at a
+    /// URL of the upload.
     Over,
 }
 
@@ -41,7 +41,7 @@ pub(in super::super) struct NewOpenUpload<'a> {
     /// Whether completing the upload may replace an object.
     pub may_replace: bool,
     pub uploaded_by: &'a str,
-    /// The key or user to whose quota the upload counts; `None` for no quota.
+    /// The key or user towards whose quota the upload counts; `None` for no quota.
     pub quota_owner: Option<&'a str>,
     pub lifetime: Duration,
 }

@@ -87,8 +87,9 @@ pub(in super::super) async fn settle_path(state: &StorageState, project_id: &str
     settling.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
 }
 
-/// Settles the staged objects of a bucket before it is listed. Stops once every staged upload to a path with this
-/// prefix is over. Returns false if staged objects may be left after [`MAX_TIME_BEFORE_LIST`].
+/// Settles the staged objects of a bucket before it is listed, page by page. Stops once every staged upload to a path
+/// with this prefix is over, and otherwise after the last page or after a page of which no object was deleted. Returns
+/// false if it stops earlier, because [`MAX_TIME_BEFORE_LIST`] is over.
 pub(in super::super) async fn settle_bucket(
     state: &StorageState,
     project_id: &str,

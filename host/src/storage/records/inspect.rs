@@ -130,9 +130,9 @@ async fn record_object(context: ObjectContext<'_>, object: ObjectMeta) -> ApiRes
     Ok(InspectedObject::Present(object))
 }
 
-/// Removes an object if the current record forbids it. The record that was read before may lack a new limit that allows
-/// the object. Therefore, the record is claimed first: a limit that is raised later is for an object that is stored
-/// later.
+/// Removes an object if the current record forbids it. Reads the record again, because its limit may have been raised
+/// since the caller read it. Claims the record before the removal, which fails if the record has changed once more. A
+/// limit that is raised after the claim is for an object that is stored later.
 async fn remove_oversize(context: ObjectContext<'_>, mut object: ObjectMeta) -> ApiResult<InspectedObject> {
     let ObjectContext { state, project_id, store_bucket, path } = context;
     for _ in 0..MAX_ATTEMPTS {

@@ -38,11 +38,12 @@ pub(crate) struct NewUpload<'a> {
 /// Records an upload before it is signed. Returns false if the bucket does not exist, or if the requester is not
 /// trusted and a trusted requester limited the path to a smaller size.
 ///
-/// While an earlier URL for the same path is valid and its object was not removed, the larger of both limits applies:
-/// the store can't tell which URL an object was uploaded with. An upload of a requester that is not trusted never
-/// raises the limit of a trusted one, whichever of them was signed first.
+/// While an earlier URL for the same path is valid and no object was recorded or removed since it was signed, the
+/// larger of both limits applies: the store can't tell which URL an object was uploaded with. An upload of a requester
+/// that is not trusted never raises the limit of a trusted one, whichever of them was signed first.
 ///
-/// Sets `updated_at` to `created_at`, which means that the record was not compared with the store since then.
+/// Sets `updated_at` to `created_at`, which means that the record was not compared with the store since the upload was
+/// signed.
 pub(crate) async fn record_upload(
     platform: &PgPool,
     project_id: &str,

@@ -2,7 +2,7 @@
 //!
 //! While a signed URL of a path may still store an object, the record is kept without an object. Without the record, a
 //! URL that is used again would have no limit. The sweep deletes such a record. If a bucket is deleted, a trigger on
-//! the table `buckets` does the same with its records.
+//! the table `buckets` does the same with its records. It sets their limit to -1, so that every object exceeds it.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;

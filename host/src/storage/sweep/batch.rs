@@ -52,8 +52,9 @@ enum Progress {
 }
 
 /// Sweeps batches until something was removed, no records are left, or [`MAX_SEARCH_TIME`] is over. Before that, moves
-/// or deletes staged objects, except for [`StorageSweep::OrphanMetadata`]. May run at any time and on several nodes at
-/// once.
+/// or deletes staged objects, except for [`StorageSweep::OrphanMetadata`]. If no records are left,
+/// [`StorageSweep::ExpiredUploads`] also aborts abandoned multipart uploads. May run at any time and on several nodes
+/// at once.
 ///
 /// # Errors
 /// Fails if the store or the platform database is unavailable.

@@ -34,7 +34,7 @@ pub struct FullSweepReport {
     pub uploads_moved: u64,
 }
 
-/// Removes expired storage data of all ready projects. May run at any time and on several nodes at once.
+/// Runs a full sweep of all ready projects. May run at any time and on several nodes at once.
 ///
 /// # Errors
 /// Fails if the store or the platform database is unavailable, and then stops. The next sweep compares the remaining

@@ -29,7 +29,8 @@ pub(super) struct CheckedUpload<'a> {
 }
 
 impl CheckedUpload<'_> {
-    /// Records an upload in one request. Must happen before signing, so that the limit of every valid URL is on record.
+    /// Records an upload that is sent in one request. Must happen before signing, so that the limit of every valid URL
+    /// is on record.
     /// Returns the key to sign: the object's own key for a trusted requester, otherwise the key of a staged object, so
     /// that a kept URL can never replace another object.
     pub(super) async fn record_single(&self) -> ApiResult<String> {

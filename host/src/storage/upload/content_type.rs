@@ -5,9 +5,10 @@ const MAX_LENGTH: usize = 255;
 
 /// Returns whether `text` is a well-formed `type/subtype` with optional parameters.
 ///
-/// Differs from the RFC, because of signatures and browsers:
+/// Differs from the RFC:
+/// - It allows at most 255 bytes.
 /// - It allows only printable ASCII and no two spaces in a row, because signatures cover headers with folded spaces.
-/// - It allows commas in an unquoted value, as in `video/webm;codecs=vp8,opus`.
+/// - It allows commas in an unquoted value, because browsers send types such as `video/webm;codecs=vp8,opus`.
 pub(super) fn is_content_type(text: &str) -> bool {
     text.len() <= MAX_LENGTH
         && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')

@@ -144,7 +144,7 @@ pub(crate) async fn sign_parts(access: &StorageAccess, request: SignParts) -> Ap
 /// Returns 404 if the requester may not use the upload, as if the upload did not exist, and if `upload_id` can't be the
 /// id of an upload.
 async fn find_multipart(access: &StorageAccess, path: &ObjectPath, upload_id: &str) -> ApiResult<Option<OpenUpload>> {
-    // To the store, an empty id is another request, and Postgres can't compare a NUL.
+    // Without an id, the store would take the call for another operation. Postgres can't compare a NUL.
     if upload_id.is_empty() || upload_id.contains('\0') {
         return Err(upload_not_found());
     }
@@ -162,10 +162,10 @@ fn recorded_layout(upload: &OpenUpload) -> Option<PartLayout> {
 /// that a client can repeat a request whose response was lost.
 ///
 /// # Errors
-/// Returns 400 if the request is invalid, does not list all parts, or lists others than were uploaded, 403 if the
-/// caller may not upload, 404 if the upload does not exist or belongs to another caller, 409 if another object was
-/// uploaded to the path in the meantime, and 413 if the object is larger than its upload was signed for. Such an object
-/// is removed.
+/// Returns 400 if the request is invalid, does not list all parts, or lists other parts than were uploaded. Returns 403
+/// if the caller may not upload, 404 if the upload does not exist or belongs to another caller, and 409 if another
+/// object was uploaded to the path in the meantime. If the object is larger than its upload was signed for, removes it
+/// and returns 413.
 pub(crate) async fn complete_upload(access: &StorageAccess, request: CompleteUpload) -> ApiResult<StoredObject> {
     let path = access.object_path(None, &request.object_key).await?;
     let parts = parse_parts(request.parts)?;

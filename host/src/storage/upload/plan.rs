@@ -26,7 +26,7 @@ const DEFAULT_PART_BYTES: i64 = 16 * MIB;
 /// largest object, 5 TiB.
 const MAX_PARTS: i64 = 1024;
 
-/// An upload request that is valid regardless of bucket and store.
+/// An upload request that was checked, except against the settings of the bucket and the objects in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UploadPlan {
     pub path: ObjectPath,

@@ -47,7 +47,7 @@ fn max_form_size(upload: CheckedUpload<'_>) -> ApiResult<i64> {
     let field = match (plan.size, plan.max_size) {
         (Some(_), _) => "size",
         (None, Some(_)) => "maxSize",
-        // The request asks for no size, and the bucket's limit applies to all modes.
+        // The request asks for no size, so the smaller limit applies instead of the bucket's.
         (None, None) => return Ok(limit),
     };
     Err(ApiError::invalid(format!("The object store accepts files up to {limit} bytes in forms."))

@@ -8,7 +8,7 @@ use crate::{
     object_store::{IfExists, PutConditions},
 };
 
-/// Signs a plain `PUT`. The store enforces the content type, and the length if the request gave `size`.
+/// Signs a plain `PUT`. The store enforces the content type, the length if the request gave `size`, and `if_exists`.
 pub(super) async fn sign_put(upload: CheckedUpload<'_>, if_exists: IfExists) -> ApiResult<SignedUpload> {
     let key = upload.record_single().await?;
     let CheckedUpload { access, plan, .. } = upload;

@@ -74,8 +74,8 @@ impl Head {
     /// Reads the beginning of a file. `is_whole` is whether the bytes are the whole file.
     ///
     /// # Errors
-    /// Returns `unprocessable` if a CSV file is empty, if the bytes contain no complete row, or if the file can't be
-    /// read.
+    /// Returns `unprocessable` if a CSV file has no rows, if the bytes are a part of a file and contain no complete
+    /// row, or if the file can't be read.
     pub(super) fn read(
         bytes: &[u8],
         is_whole: bool,

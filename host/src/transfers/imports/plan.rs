@@ -171,8 +171,8 @@ fn columns_by_name(head: &Head, target: &Target, format: ImportFormat, request: 
     };
     if format != ImportFormat::Csv {
         let is_source = |column: &Column| head.sources.contains(&column.name);
-        // Later objects may have other keys, so an insert uses all columns. But an upsert must not change columns that
-        // are not in the file. A file without objects matches every table.
+        // Later objects may have other keys, so an insert uses all columns if one of them is in the first objects. But
+        // an upsert must not change columns that are not in the file. A file without objects matches every table.
         let any_key =
             head.rows.is_empty() || (request.mode == ImportMode::Insert && target.columns.iter().any(is_source));
         let columns = target.columns.iter().filter(|column| is_writable(column) && (any_key || is_source(column)));

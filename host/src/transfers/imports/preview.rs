@@ -67,8 +67,8 @@ pub(super) fn shortened(text: &str) -> String {
     }
 }
 
-/// Returns the value as JSON. A field of a CSV file is a string. Long strings are cut; other values are
-/// copied from the file unchanged.
+/// Returns the value as JSON. A field of a CSV file is a string. Long strings are cut; other values are copied from the
+/// file unchanged.
 fn short_json(cell: &Cell) -> Box<RawValue> {
     let json = match cell {
         Cell::Null => None,

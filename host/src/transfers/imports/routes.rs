@@ -112,8 +112,8 @@ pub(crate) async fn preview_import(
 /// Start an import
 ///
 /// Starts a run that imports the file in one transaction. The run can be watched and cancelled like any other run. The
-/// settings that `preview` detected apply, unless the request contains others. After a dry run, and after a failure, an
-/// import can be started again.
+/// settings that `preview` detected apply, unless the request contains others. After a dry run, and after a run that
+/// failed or was cancelled, an import can be started again.
 #[utoipa::path(post, path = "/admin/v1/imports/{import}/start", tag = "transfers", params(("import" = Uuid, Path)),
     request_body = StartImport,
     responses((status = 202, body = RunStarted), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),

@@ -44,8 +44,8 @@ impl Transfers {
         })
     }
 
-    /// Loads the file and commits, except in a dry run or after a failure. Returns `None`, without a change, if
-    /// the direct method can't be used or Postgres refused its rows.
+    /// Loads the file and commits, except in a dry run or after a failure. Returns `None`, without a change, if the
+    /// direct method can't be used or Postgres refused its rows.
     pub(in crate::transfers) async fn carry_out_import(
         &self,
         id: Uuid,

@@ -41,7 +41,7 @@ fn default_timeout_ms() -> u32 {
 #[serde(rename_all = "camelCase")]
 struct CheckResult {
     up: bool,
-    /// Whether the state differs from the previous run.
+    /// Whether the state differs from that of the previous run. In the first run, whether the URL is down.
     changed: bool,
     /// The reason why the URL is down. Null if it is up.
     reason: Option<String>,
@@ -75,7 +75,8 @@ async fn check(_run: Run, params: CheckParams) -> Result<CheckResult> {
 
 /// Requests the URL. Returns the reason why it is down, or `None` if it is up.
 ///
-/// An unreachable host is a result of the check. Other errors, such as a host that is not granted, fail the run.
+/// If the host is unreachable or responds too late, the URL is down. Other errors, such as a host that is not granted,
+/// fail the run.
 async fn find_problem(params: &CheckParams) -> Result<Option<String>> {
     let timeout = Duration::from_millis(params.timeout_ms.into());
     let response = match Request::new("GET", &params.url).timeout(timeout).send().await {

@@ -183,8 +183,9 @@ impl<'a> Mover<'a> {
         Ok(self.written)
     }
 
-    /// Moves rows that reference other rows, now that these are in the table. They may also reference one another. Of
-    /// the rows with one key, the last one wins, although it may be moved before the others.
+    /// Moves the rows that wait because they reference other rows, now that the others are in the table. Waiting rows
+    /// may also reference one another. Of the rows with one key, the last one in the file wins, although it may be
+    /// moved before the others.
     async fn move_waiting(&mut self, waiting: Vec<i64>, stops_at_first: bool) -> Result<(), TransferError> {
         let mut waiting = self.without_replaced(waiting).await?;
         while !waiting.is_empty() {
