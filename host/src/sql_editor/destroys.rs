@@ -17,8 +17,8 @@ type QualifiedName = (Option<String>, String);
 /// The schema of temporary objects. Postgres searches it first if a name has no schema.
 const TEMPORARY: &str = "pg_temp";
 
-/// A kind of object whose names are unique within a schema. Functions have no class, because several can have the same
-/// name.
+/// A kind of object that its name identifies within its schema, or a schema. Other kinds have no class; for example,
+/// several functions can have the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum ObjectClass {
     /// A table, view, sequence or index.

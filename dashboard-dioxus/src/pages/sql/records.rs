@@ -7,7 +7,7 @@ use dioxus::prelude::*;
 use super::execution::ResultSet;
 use crate::{text, value::one_line};
 
-/// Number of records that "Show more" adds.
+/// Number of records that are shown at first, and that "Show more" adds.
 const STEP: usize = 50;
 
 #[component]

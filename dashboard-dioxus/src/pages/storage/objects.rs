@@ -77,7 +77,7 @@ pub(super) fn Objects(project: ReadSignal<String>, bucket: ReadSignal<String>, t
         RemoteState::Loading => rsx! { LoadingTable { name: "Objects in {bucket}", columns: 5 } },
         RemoteState::Ready(_) if has_more => rsx! { LoadingTable { name: "Objects in {bucket}", columns: 5 } },
         RemoteState::Failed(failure) => rsx! { NotListed { failure, on_retry: move |()| page.refresh() } },
-        // Pages that are skipped because they are empty have no offset.
+        // The address has an offset only if the user turned pages. Skipping an empty first page does not set it.
         RemoteState::Ready(page)
             if page.items.is_empty() && page.prefixes.is_empty() && address::parameter("offset").is_some() =>
         {

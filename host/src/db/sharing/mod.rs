@@ -1,4 +1,4 @@
-//! Sends requests together that wait at the same moment: the part that lookups and writes have in common.
+//! Sends waiting requests together, in batches. `lookups` and `writes` share this module.
 //!
 //! A *request* is a lookup or a write. Requests of one queue can be sent together, as a *batch*. A *flight* is a batch,
 //! or a request that is sent alone, until its response has arrived.
@@ -17,8 +17,8 @@
 //! - A waiting request whose caller is gone is discarded when a flight ends.
 //! - The turn of a leader contains its flight and its followers. If nobody receives the turn, both are dropped: the
 //!   flight ends, and the followers are sent alone.
-//! - If the sender of a request's turn is dropped, the caller sends the request alone. So a leader drops the sender
-//!   only for requests that it has not sent, or that can be sent twice.
+//! - If the channel through which a request's turn is sent is dropped, the caller sends the request alone. So a leader
+//!   drops this channel only for requests that it has not sent, or that can be sent twice.
 //!
 //! Deliberately absent: how a batch is sent, and what its requests do after a failure (`lookups`, `writes`).
 

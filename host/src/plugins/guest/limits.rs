@@ -9,7 +9,7 @@ use super::shared_permits::{Permits, PluginPermits, SharedPermits};
 pub enum LimitReached {
     #[error("its memory limit of {0} MiB")]
     Memory(u32),
-    #[error("its plugin's share of the memory for all runs together ({0} MiB); try again when fewer runs are active")]
+    #[error("the memory that is left for its plugin (runs share {0} MiB); try again when fewer runs are active")]
     TotalMemory(u32),
     #[error("its table limit of {0} entries")]
     Table(usize),
@@ -32,7 +32,7 @@ pub(in crate::plugins) const MAX_MEMORIES: u32 = 4;
 
 /// Unit in which linear memory is reserved: a page of WebAssembly.
 const PAGE_BYTES: usize = 64 << 10;
-/// Linear memory that only the plugins that do AtlasHub's own work can use, in addition to the total of all others.
+/// Linear memory for the plugins that do AtlasHub's own work. They use only this memory, and no other plugin uses it.
 const OWN_MIB: usize = 64;
 
 /// Linear memory that the runs of all plugins share.

@@ -56,7 +56,7 @@ fn steps(has_security: bool, has_policy: bool, is_exposed: bool) -> [Step; 3] {
         Step {
             done: has_security,
             label: "1. Switch on row-level security",
-            help: "Then callers reach only rows that a policy allows.",
+            help: "Then browsers and users reach only rows that a policy allows.",
         },
         Step {
             done: has_policy,

@@ -44,7 +44,7 @@ pub(super) struct Call {
 pub(super) fn missing_address(table: &str) -> Option<&'static str> {
     match table {
         "tables" => Some("The address /v1/db/tables lists the tables of the project."),
-        "." | ".." => Some("Clients remove this name from an address."),
+        "." | ".." => Some("HTTP clients read . and .. in a path as folders, and remove them."),
         _ => None,
     }
 }
