@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cell, openMonaco, text } from "./sql-support.mjs";
-import { button, createProject, eventually, shown } from "./support.mjs";
+import { button, createProject, eventually, hidden, shown } from "./support.mjs";
 
 const SCHEMA = [
   "create table authors (id int8 primary key, name text)",
@@ -46,8 +46,17 @@ test("Enter after an alias starts a line, and no table is suggested there", asyn
 
 test("columns of a table after a comma without a space are suggested", async (t) => {
   const page = await openEmpty(t);
-  await page.keyboard.type("select 1 from authors,authors second where second.");
-  await shown(suggestion(page, "name"));
+  for (const statement of [
+    "select 1 from authors,authors second where second.",
+    "select id,name from authors second where second.",
+    "select count(*), id from authors second where second.",
+  ]) {
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type(statement);
+    await shown(suggestion(page, "name"));
+    await page.keyboard.press("Escape");
+    await hidden(suggestion(page, "name"));
+  }
 });
 
 test("Tab accepts a suggestion", async (t) => {

@@ -100,7 +100,7 @@ fn to_amz_date(date: &str) -> Option<String> {
 
 fn check_signed_headers(headers: &HeaderMap, signed_headers: &str) -> S3Result<()> {
     let unsigned = headers.keys().map(HeaderName::as_str).find(|name| {
-        name.starts_with("x-amz-")
+        (name.starts_with("x-amz-") || *name == "x-atlashub-crc-etag")
             && !ALLOWED_UNSIGNED_HEADERS.contains(name)
             && !signed_headers.split(';').any(|signed| signed == *name)
     });
@@ -221,6 +221,7 @@ mod tests {
     fn unsigned_headers_and_version_2_signatures_are_rejected() {
         check("", "x-amz-copy-source", true);
         check("X-Amz-Signature=1&X-Amz-SignedHeaders=host", "x-amz-copy-source", false);
+        check("X-Amz-Signature=1&X-Amz-SignedHeaders=host", "x-atlashub-crc-etag", false);
         check("X-Amz-Signature=1&X-Amz-SignedHeaders=host%3Bx-amz-copy-source", "x-amz-copy-source", true);
         check("X-Amz-Signature=1", "x-amz-meta-a", false);
         check("X-Amz-Signature=1&X-Amz-SignedHeaders=host", "content-type", true);

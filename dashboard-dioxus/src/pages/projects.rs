@@ -2,6 +2,7 @@
 
 use api_types::{ListedProject, Page as ApiPage, Project, ProjectState, ProjectTotals, Run, UpdateProject};
 use dioxus::prelude::*;
+use gloo_timers::future::TimeoutFuture;
 
 use super::{filter_text::use_filter_text, project_columns::Column};
 use crate::{
@@ -15,14 +16,28 @@ use crate::{
 /// Hours after which the last good backup is marked as old.
 const OLD_BACKUP_HOURS: i64 = 48;
 
+/// Pause in the owner's typing after which the server filters a long list.
+const TYPING_MS: u32 = 250;
+
 #[component]
 pub fn Projects() -> Element {
     let filter = use_filter_text();
+    // The text that the server filters by: that of the filter, once the owner has paused.
+    let mut sought = use_signal(|| filter.peek().clone());
+    use_effect(move || {
+        let text = filter.read().clone();
+        spawn(async move {
+            TimeoutFuture::new(TYPING_MS).await;
+            if *filter.peek() == text && *sought.peek() != text {
+                sought.set(text);
+            }
+        });
+    });
     // Whether there are more projects than one page contains. The server then filters them.
     let mut is_long = use_signal(|| false);
     let path = use_memo(move || {
-        let filter = filter.read();
-        let wanted = Some(filter.trim()).filter(|wanted| is_long() && !wanted.is_empty());
+        let sought = sought.read();
+        let wanted = Some(sought.trim()).filter(|wanted| is_long() && !wanted.is_empty());
         address::with_parameters("/projects", &[("limit", Some("200")), ("include", Some("totals")), ("q", wanted)])
     });
     let mut projects = use_remote::<ApiPage<ListedProject>>(path.into());

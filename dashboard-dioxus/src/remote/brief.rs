@@ -22,6 +22,13 @@ pub struct ProjectBrief {
     pub state: ProjectState,
 }
 
+/// Part of [`api_types::Job`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct JobBrief {
+    pub id: String,
+    pub name: String,
+}
+
 /// Part of [`api_types::Run`].
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -16,7 +16,7 @@ mod pages;
 mod resource;
 pub mod session;
 
-pub use brief::{PageBrief, ProjectBrief, RunBrief, SystemBrief, TableBrief};
+pub use brief::{JobBrief, PageBrief, ProjectBrief, RunBrief, SystemBrief, TableBrief};
 pub use cache::{forget, forget_all};
 pub use client::{Method, delete, get, get_text, parse, send, send_if_match};
 pub use failure::Failure;

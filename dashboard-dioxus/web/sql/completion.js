@@ -114,8 +114,10 @@ function typeItems() {
 function aliases(statement) {
   const found = new Map();
   const pattern =
-    /(?:\b(?:from|join|update|into|table)\s+|,\s*)(?:only\s+)?(?:("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)\s*\.\s*)?("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)(?:\s+(?:as\s+)?("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*))?/giu;
-  for (const [, , table, alias] of statement.matchAll(pattern)) {
+    /(?:\b(?:from|join|update|into|table)\s+|,\s*)(?:only\s+)?(?:("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)\s*\.\s*)?("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*)(?:\s+(?:as\s+)?(?!(?:from|join|update|into|table)\b)("(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*))?/giu;
+  for (const [whole, , table, alias] of statement.matchAll(pattern)) {
+    // After a comma there may be a column instead of a table.
+    if (whole.startsWith(",") && !schema.tables.some(({ name }) => name === plain(table))) continue;
     found.set(plain(table), plain(table));
     if (alias && !KEYWORDS.includes(alias.toLowerCase())) found.set(plain(alias), plain(table));
   }

@@ -109,14 +109,22 @@ impl StoreError {
         error: &E,
         cause: anyhow::Error,
     ) -> Self {
+        // When S3 finds an error after it has begun to respond with 200, as it can for copies and completed uploads,
+        // the error is in the body.
+        let status = match (status, error.code()) {
+            (200..300, Some("NoSuchKey" | "NoSuchUpload" | "NoSuchBucket")) => 404,
+            (200..300, Some("PreconditionFailed")) => 412,
+            (200..300, Some("InvalidPart" | "InvalidPartOrder" | "EntityTooSmall")) => 400,
+            (200..300, _) => 500,
+            _ => status,
+        };
         match status {
             404 => Self::NotFound { operation },
             412 => Self::PreconditionFailed { operation },
             405 | 501 => Self::NotSupported { operation },
             507 => Self::Full { operation, cause },
-            // 429 is caused by the load of the platform, not by the caller. When S3 finds an error after it has begun
-            // to respond with 200, as it can for copies and completed uploads, the error is in the body.
-            200..300 | 408 | 429 | 500.. => Self::Unavailable { operation, cause },
+            // 429 is caused by the load of the platform, not by the caller.
+            408 | 429 | 500.. => Self::Unavailable { operation, cause },
             _ => Self::Refused {
                 operation,
                 status,
@@ -163,10 +171,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn error_in_the_body_of_a_successful_response_is_a_503() {
-        let internal = ErrorMetadata::builder().code("InternalError").message("Try again.").build();
-        let error = StoreError::from_status("CopyObject", 200, &internal, anyhow::anyhow!("InternalError"));
-        assert_eq!(ApiError::from(error).status(), 503);
+    fn error_in_the_body_of_a_successful_response_decides() {
+        let error = |code: &str| {
+            let metadata = ErrorMetadata::builder().code(code).build();
+            StoreError::from_status("CompleteMultipartUpload", 200, &metadata, anyhow::anyhow!("{}", code.to_owned()))
+        };
+        assert!(matches!(error("InternalError"), StoreError::Unavailable { .. }));
+        assert!(matches!(error("NoSuchUpload"), StoreError::NotFound { .. }));
+        assert!(matches!(error("PreconditionFailed"), StoreError::PreconditionFailed { .. }));
+        assert!(matches!(error("InvalidPart"), StoreError::Refused { status: 400, .. }));
     }
 
     #[test]

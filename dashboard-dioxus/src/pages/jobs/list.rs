@@ -1,6 +1,6 @@
 //! The list of jobs, with its filters.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::HashMap};
 
 use api_types::{Job, JobState, Page as ApiPage, Plugin};
 use dioxus::prelude::*;
@@ -66,6 +66,12 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
     let is_filtered =
         !wanted.is_empty() || state.is_some() || of_plugin.is_some() || (project.is_none() && of_project.is_some());
     let with_project = project.is_none();
+    let names: HashMap<String, String> =
+        use_projects().items.into_iter().map(|project| (project.id, project.name)).collect();
+    let name_of = |job: &Job| {
+        let name = |id: &String| names.get(id).unwrap_or(id).clone();
+        with_project.then(|| job.project_id.as_ref().map_or_else(|| "Platform".to_owned(), name))
+    };
     let total = shown.len();
     let content = match jobs.state() {
         RemoteState::Loading => rsx! { LoadingTable { name: "Jobs", columns: 7 } },
@@ -91,7 +97,7 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
         RemoteState::Ready(_) if is_narrow => rsx! {
             ul { class: "cards", "aria-label": "Jobs",
                 for job in shown {
-                    JobCard { key: "{job.id}", job, deleting, with_project }
+                    JobCard { key: "{job.id}", project: name_of(&job), job, deleting }
                 }
             }
         },
@@ -111,7 +117,7 @@ pub(super) fn JobList(#[props(default)] project: Option<String>) -> Element {
                 }
                 tbody {
                     for job in shown {
-                        JobRow { key: "{job.id}", job, deleting, with_project }
+                        JobRow { key: "{job.id}", project: name_of(&job), job, deleting }
                     }
                 }
             }

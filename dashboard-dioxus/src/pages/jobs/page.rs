@@ -6,7 +6,6 @@ use dioxus::prelude::*;
 use super::{
     acts::{DeleteJob, EnableSwitch, RunNow},
     form::{FiveTimes, JobForm},
-    row::ProjectOf,
     strip::Strip,
     words::{self, use_schedule_words},
 };
@@ -14,7 +13,7 @@ use crate::{
     address,
     frame::page::Page,
     pages::runs::RunTable,
-    remote::{RemoteState, events, use_remote},
+    remote::{PageBrief, ProjectBrief, RemoteState, events, use_remote},
     text,
     ui::{
         CodeText, Empty, ErrorBox, IconName, Link, LoadingTable, Mark, Menu, MenuItem, Shape, TabLink, TabLinks,
@@ -188,6 +187,30 @@ fn Notice(title: String, text: String, is_bad: bool) -> Element {
             }
         }
     }
+}
+
+/// The name of a job's project.
+#[component]
+fn ProjectOf(job: JobData) -> Element {
+    let id = job.project_id.unwrap_or_default();
+    let newest = use_remote::<PageBrief<ProjectBrief>>(use_signal(|| "/projects?limit=200".to_owned()).into()).value();
+    let name_among = |page: Option<PageBrief<ProjectBrief>>| {
+        page?.items.into_iter().find(|project| project.id == id).map(|project| project.name)
+    };
+    let has_more = newest.as_ref().is_some_and(|page| page.next_cursor.is_some());
+    let name = name_among(newest);
+    // One job does not need all projects.
+    let path = if has_more && name.is_none() && !id.is_empty() {
+        format!("/projects?limit=200&q={id}")
+    } else {
+        String::new()
+    };
+    let other = use_remote::<PageBrief<ProjectBrief>>(use_memo(use_reactive!(|path| path)).into()).value();
+    if id.is_empty() {
+        return rsx! { "Platform" };
+    }
+    let name = name.or_else(|| name_among(other)).unwrap_or_else(|| id.clone());
+    rsx! { "{name}" }
 }
 
 #[component]

@@ -1,4 +1,4 @@
-//! A job in the list: a row of the table, or a card on a phone.
+//! A job in the list: a row of the table, or a card on a phone. `project` is the name of its project, if it is shown.
 
 use api_types::Job;
 use dioxus::prelude::*;
@@ -10,14 +10,12 @@ use super::{
     words::{self, use_schedule_words},
 };
 use crate::{
-    address,
-    remote::{PageBrief, ProjectBrief, use_remote},
-    text,
+    address, text,
     ui::{CodeText, IconName, Link, Mark, Menu, MenuItem, Shape},
 };
 
 #[component]
-pub(super) fn JobRow(job: Job, deleting: Signal<Option<Job>>, with_project: bool) -> Element {
+pub(super) fn JobRow(job: Job, deleting: Signal<Option<Job>>, project: Option<String>) -> Element {
     let now = text::now();
     let schedule = use_schedule_words(&job.schedule_cron);
     let work = words::work_in_words(&job);
@@ -27,8 +25,8 @@ pub(super) fn JobRow(job: Job, deleting: Signal<Option<Job>>, with_project: bool
             td { EnableSwitch { job: job.clone() } }
             td { class: "c-name",
                 Link { to: "/jobs/{job.id}", class: "name cut", title: job.name.clone(), "{job.name}" }
-                if with_project {
-                    span { class: "sub cut", ProjectOf { job: job.clone() } }
+                if let Some(project) = project {
+                    span { class: "sub cut", "{project}" }
                 }
             }
             td { class: "muted cut hide-1240", title: "{work}", "{work}" }
@@ -52,7 +50,7 @@ pub(super) fn JobRow(job: Job, deleting: Signal<Option<Job>>, with_project: bool
 }
 
 #[component]
-pub(super) fn JobCard(job: Job, deleting: Signal<Option<Job>>, with_project: bool) -> Element {
+pub(super) fn JobCard(job: Job, deleting: Signal<Option<Job>>, project: Option<String>) -> Element {
     let schedule = use_schedule_words(&job.schedule_cron);
     let zone = words::other_zone(&job);
     let next =
@@ -66,9 +64,8 @@ pub(super) fn JobCard(job: Job, deleting: Signal<Option<Job>>, with_project: boo
             }
             LastRun { job: job.clone() }
             p {
-                if with_project {
-                    ProjectOf { job: job.clone() }
-                    " · "
+                if let Some(project) = project {
+                    "{project} · "
                 }
                 "{schedule}{zone}{next}"
             }
@@ -80,30 +77,6 @@ pub(super) fn JobCard(job: Job, deleting: Signal<Option<Job>>, with_project: boo
             }
         }
     }
-}
-
-/// The name of a job's project.
-#[component]
-pub(super) fn ProjectOf(job: Job) -> Element {
-    let id = job.project_id.unwrap_or_default();
-    let newest = use_remote::<PageBrief<ProjectBrief>>(use_signal(|| "/projects?limit=200".to_owned()).into()).value();
-    let name_among = |page: Option<PageBrief<ProjectBrief>>| {
-        page?.items.into_iter().find(|project| project.id == id).map(|project| project.name)
-    };
-    let has_more = newest.as_ref().is_some_and(|page| page.next_cursor.is_some());
-    let name = name_among(newest);
-    // Rows of a long list must not read all projects.
-    let path = if has_more && name.is_none() && !id.is_empty() {
-        format!("/projects?limit=200&q={id}")
-    } else {
-        String::new()
-    };
-    let other = use_remote::<PageBrief<ProjectBrief>>(use_memo(use_reactive!(|path| path)).into()).value();
-    if id.is_empty() {
-        return rsx! { "Platform" };
-    }
-    let name = name.or_else(|| name_among(other)).unwrap_or_else(|| id.clone());
-    rsx! { "{name}" }
 }
 
 /// State, age, duration and result of the last run, or the reason why the job can't run.

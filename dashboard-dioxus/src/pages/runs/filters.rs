@@ -67,7 +67,9 @@ pub(super) fn Filters(
         .iter()
         .map(|trigger| (trigger.as_str().to_owned(), trigger_in_words(*trigger).to_owned()))
         .collect();
-    let jobs = use_all_pages::<Job>("/jobs?limit=200&order=name").items;
+    // Without an order, because the server would compute the last runs of all jobs for each page.
+    let mut jobs = use_all_pages::<JobBrief>("/jobs?limit=200").items;
+    jobs.sort_by_cached_key(|job| job.name.to_lowercase());
     let projects = use_projects().items;
     let plugins = use_remote::<ApiPage<Plugin>>(use_signal(|| "/plugins?limit=200".to_owned()).into());
     let plugins = plugins.value().map(|page| page.items).unwrap_or_default();

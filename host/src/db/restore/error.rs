@@ -113,9 +113,10 @@ impl RestoreError {
 }
 
 /// Returns whether an error with this code says nothing about the archive: resources are exhausted (class 53), the
-/// statement was cancelled or the server shuts down (57), or the system failed (58).
+/// statement was cancelled or the server shuts down (57), or the system failed (58). A missing file is an exception:
+/// the archive needs a library that the server does not have.
 pub(super) fn is_of_server(code: &SqlState) -> bool {
-    ["53", "57", "58"].iter().any(|class| code.code().starts_with(class))
+    *code != SqlState::UNDEFINED_FILE && ["53", "57", "58"].iter().any(|class| code.code().starts_with(class))
 }
 
 /// Converts an error of a login of a role that only has access to the restored database.
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn exhausted_resources_cancellations_and_system_errors_are_of_the_server() {
         let is_of_server = |code: &str| is_of_server(&SqlState::from_code(code));
-        assert!(["53200", "53400", "57014", "57P01", "58030", "58P01"].into_iter().all(is_of_server));
-        assert!(!["23505", "22012", "P0001", "42P01", "54000", "XX000"].into_iter().any(is_of_server));
+        assert!(["53200", "53400", "57014", "57P01", "58030"].into_iter().all(is_of_server));
+        assert!(!["58P01", "23505", "22012", "P0001", "42P01", "54000", "XX000"].into_iter().any(is_of_server));
     }
 }

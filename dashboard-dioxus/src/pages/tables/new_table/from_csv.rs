@@ -67,8 +67,11 @@ pub(super) fn FromCsv(
     };
     let on_names = move |event: FormEvent| {
         has_names.set(event.checked());
-        if let Some(reading) = &*reading.peek() {
-            columns.set(reading.found.columns(event.checked()));
+        if let Some(Reading { found, .. }) = &*reading.peek() {
+            let is_unchanged = *columns.peek() == found.columns(!event.checked());
+            if is_unchanged {
+                columns.set(found.columns(event.checked()));
+            }
         }
     };
     let is_part = reading.read().as_ref().is_some_and(|reading| !reading.is_whole);
