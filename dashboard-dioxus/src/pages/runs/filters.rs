@@ -1,6 +1,6 @@
 //! The filters of the list of runs. They are in the address.
 
-use api_types::{Job, Page as ApiPage, Plugin, RunTrigger};
+use api_types::{Page as ApiPage, Plugin, RunTrigger};
 use chrono::{DateTime, Duration, Utc};
 use dioxus::prelude::*;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     address,
-    remote::{use_all_pages, use_projects, use_remote},
+    remote::{JobBrief, use_all_pages, use_projects, use_remote},
     text,
     ui::SearchBox,
 };
