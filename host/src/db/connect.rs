@@ -1,5 +1,5 @@
-//! Opens connections to Postgres: reads address, TLS settings and login from a URL, and logs in. Also passes these
-//! settings to Postgres's own programs.
+//! Opens connections to Postgres: reads the address, the TLS settings and the login from a URL, and logs in. Also
+//! passes these settings to Postgres's client programs, such as `pg_dump`.
 
 use std::{
     io,
@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -30,13 +31,15 @@ use crate::{config::Secret, error::describe_cause};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Passwords of projects' roles.
+/// A source of the passwords of projects' roles, which can also set a role's password in Postgres back to the stored
+/// one.
 pub trait Credentials: Send + Sync + 'static {
     /// Returns the stored password of the role. Fails with [`DbError::Gone`] if there is none.
     fn password<'a>(&'a self, project: &'a str, role: DbRole) -> BoxFuture<'a, Result<Secret, DbError>>;
 
     /// Sets the role's password in Postgres to the stored one, and removes the settings that are stored for the role.
-    /// Needed because any role can change its own password and settings.
+    /// This is necessary because a project's SQL can change the password and settings of its role, after which AtlasHub
+    /// could not log in.
     fn reset<'a>(&'a self, project: &'a str, role: DbRole) -> BoxFuture<'a, Result<(), DbError>>;
 }
 
@@ -47,6 +50,7 @@ pub struct ServerAddress {
     transport: Transport,
     host: String,
     port: u16,
+    /// Path of the file with the root certificates (`sslrootcert`). `None` means the public roots.
     root_certificates: Option<String>,
     /// Maximum size of a row that connections receive.
     max_row_bytes: usize,
@@ -63,7 +67,7 @@ enum Transport {
 /// User, password and database of a connection.
 #[derive(Clone)]
 pub(super) struct Login {
-    /// `None` uses the operating system user of this process.
+    /// If `None`, the user of this process in the operating system is used, as Postgres's programs do.
     pub(super) user: Option<String>,
     pub(super) password: Option<Secret>,
     pub(super) database: String,
@@ -100,12 +104,13 @@ impl Login {
 }
 
 impl ServerAddress {
-    /// Reads host, port and TLS settings from a URL. The modes `require`, `verify-ca` and `verify-full` of `sslmode`
-    /// all check the server's certificate, against `sslrootcert` or the public roots. Other modes, URLs without
-    /// `sslmode` and Unix sockets use no TLS.
+    /// Reads the host, the port and the TLS settings from a URL. With `sslmode=require`, `verify-ca` or `verify-full`,
+    /// connections use TLS, and check the server's certificate and host name against `sslrootcert` or, without it,
+    /// against the public roots. With `disable`, `allow`, `prefer` (unlike in libpq) or no `sslmode`, and with a Unix
+    /// socket, they use no TLS.
     ///
     /// # Errors
-    /// Fails if the URL is invalid, or if the root certificates can't be loaded.
+    /// Fails if the URL is invalid, if its `sslmode` is unknown, or if the root certificates can't be loaded.
     pub fn from_url(url: &str) -> anyhow::Result<Self> {
         let url = url::Url::parse(url)?;
         let mut config = Config::new();
@@ -119,7 +124,8 @@ impl ServerAddress {
             (None, Some(url::Host::Ipv6(host))) => host.to_string(),
             (None, None) => "localhost".to_owned(),
         };
-        let port = query("port").and_then(|port| port.parse().ok()).or(url.port()).unwrap_or(5432);
+        let port = query("port").map(|port| port.parse()).transpose().context("`port` in the URL is not a port")?;
+        let port = port.or(url.port()).unwrap_or(5432);
         config.host(&host).port(port);
         let root_certificates = query("sslrootcert");
         let transport = match query("sslmode").as_deref() {
@@ -131,12 +137,15 @@ impl ServerAddress {
                 config.ssl_mode(SslMode::Require);
                 Transport::Tls(MakeRustlsConnect::new(tls_config(root_certificates.as_deref())?))
             }
-            _ => {
+            Some("disable" | "allow" | "prefer") | None => {
                 // Even without TLS, the library connects through a connector, so that `wire` applies. "Direct" means
                 // that it does not ask the server for TLS first.
                 config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
                 Transport::Tcp
             }
+            Some(_) => anyhow::bail!(
+                "`sslmode` in the URL must be `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`"
+            ),
         };
         config
             .application_name("atlashub")

@@ -18,16 +18,16 @@ const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("x-request-id, ret
 const PREFLIGHT_MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("600");
 const MAX_ORIGINS: usize = 50;
 
-/// Responds to `OPTIONS`: to preflights of browsers, and to such requests of other clients. They need no key, so the
-/// project is unknown. Any origin is allowed here. [`check_origin`] checks the origin of the request that follows.
+/// Responds to `OPTIONS`: to preflights of browsers, and to such requests of other clients. Browsers send preflights
+/// without a key, so the project is unknown and any origin is allowed here. [`check_origin`] checks the origin of the
+/// request that follows.
 pub(super) fn preflight(headers: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let response_headers = response.headers_mut();
     if let Some(origin) = headers.get(header::ORIGIN) {
         response_headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         response_headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
-        // A header has no effect without a key, so any header is allowed, for example `x-retry-count` of clients that
-        // retry.
+        // Any header is allowed, because the request that follows still needs a key.
         let requested = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
         response_headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested.unwrap_or(ALLOWED_HEADERS));
         response_headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE_SECONDS);
@@ -39,8 +39,8 @@ pub(super) fn preflight(headers: &HeaderMap) -> Response {
     response
 }
 
-/// Returns the origin for the response's CORS headers, or `None` if the request has no header `origin` and is therefore
-/// not a cross-origin request of a browser.
+/// Returns the origin for the response's CORS headers, or `None` if the request has no header `origin`. Browsers send
+/// this header with every cross-origin request whose response a page can read.
 ///
 /// # Errors
 /// Returns 403 if the project does not allow the origin.
@@ -88,13 +88,14 @@ pub(in crate::projects) fn check_configured_origins(origins: &[String]) -> ApiRe
     for origin in origins {
         if origin.len() > 1 && origin.contains('*') {
             return Err(ApiError::invalid(format!(
-                "`{origin}` in `corsOrigins` contains `*`, which has no effect there."
+                "`{origin}` in `corsOrigins` contains `*`. Wildcards within an origin are not supported."
             ))
             .with_hint("List each origin, or use `*` alone to allow all."));
         }
         if origin != "*" && !is_origin(origin) {
             return Err(ApiError::invalid(format!("`{origin}` in `corsOrigins` is not an origin.")).with_hint(
-                "Use `scheme://host`, with the port if it is not the default, e.g. https://app.example.com.",
+                "Use `scheme://host` in lowercase, without a path or a slash at the end, for example \
+                 https://app.example.com. Add the port only if it is not the default.",
             ));
         }
     }
