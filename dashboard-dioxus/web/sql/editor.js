@@ -108,8 +108,11 @@ export function createEditor(element, notify) {
     view.trigger("keyboard", "type", { text: "\n" });
     view.updateOptions({ autoIndent: "none" });
   }, "editorTextFocus && !renameInputVisible && !inSnippetMode");
-  const field = element.querySelector(".native-edit-context, textarea");
-  field?.setAttribute("aria-description", `${IS_MAC ? "Ctrl-Shift-M" : "Ctrl-M"} lets Tab leave the editor`);
+  // Monaco makes another field for each text.
+  view.onDidChangeModel(() => {
+    const field = element.querySelector(".native-edit-context, textarea");
+    field?.setAttribute("aria-description", `${IS_MAC ? "Ctrl-Shift-M" : "Ctrl-M"} lets Tab leave the editor`);
+  });
   const stopFollowing = followTheme();
   // Monaco has two elements with the role `alert` for its announcements. On this page only failures have that role.
   for (const announcer of document.querySelectorAll(".monaco-aria-container > [role]")) {
