@@ -26,7 +26,7 @@ for (const [system, platform, keys] of [
     await shown(page.getByText(`${keys.join(" ")} lets Tab leave the editor`, { exact: true }));
     const hint = `${keys.join("-").replace("⇧", "Shift")} lets Tab leave the editor`;
     const field = page.locator(`.sql-monaco [aria-description="${hint}"]`);
-    await field.waitFor();
+    await field.waitFor({ state: "attached" });
     await text(page).focus();
     const hasFocus = () => field.evaluate((field) => field === document.activeElement);
     await page.keyboard.press("Tab");
