@@ -169,7 +169,6 @@ fn SuggestedField(
             input {
                 id,
                 class: "input mono",
-                role: "combobox",
                 list: suggestions,
                 autocomplete: "off",
                 spellcheck: "false",

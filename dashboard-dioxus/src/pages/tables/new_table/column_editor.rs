@@ -45,7 +45,6 @@ pub(super) fn ColumnEditor(
                 "aria-label": ColumnField::Type.label(number),
                 "aria-invalid": if is_refused(ColumnField::Type) { "true" },
                 "aria-describedby": refusal_id(ColumnField::Type),
-                role: "combobox",
                 list: "types",
                 placeholder: if column.data_type.is_empty() { "type" } else { "{column.data_type}" },
                 value: if is_choosing_type() { "" } else { "{column.data_type}" },
