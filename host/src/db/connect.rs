@@ -365,3 +365,24 @@ fn tls_config(root_certificates: Option<&str>) -> anyhow::Result<rustls::ClientC
         .with_root_certificates(roots)
         .with_no_client_auth())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_sslmode_and_invalid_port_are_errors() {
+        for (parameters, is_valid) in [
+            ("", true),
+            ("sslmode=prefer", true),
+            ("sslmode=verify-full", true),
+            ("sslmode=required", false),
+            ("sslmode=", false),
+            ("port=5433", true),
+            ("port=none", false),
+        ] {
+            let url = format!("postgres://atlashub@localhost/platform?{parameters}");
+            assert_eq!(ServerAddress::from_url(&url).is_ok(), is_valid, "{parameters}");
+        }
+    }
+}
