@@ -225,8 +225,7 @@ test("the palette opens the form of a new key", async (t) => {
   await page.goto(`${url}/projects/${id}`);
   await shown(page.getByRole("navigation", { name: "Project" }));
   await page.keyboard.press("Control+k");
-  await page.keyboard.insertText("new key");
-  await shown(page.getByRole("option", { name: /New key/ }));
+  await page.getByRole("combobox", { name: "Search or run a command" }).fill("new key");
   await page.keyboard.press("Enter");
   const dialog = page.getByRole("dialog", { name: "New key" });
   await shown(dialog);

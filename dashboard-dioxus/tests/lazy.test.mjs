@@ -59,6 +59,40 @@ test("a dialog whose module cannot be loaded offers to reload", async (t) => {
   await shown(page.getByRole("dialog", { name: "Command palette" }));
 });
 
+test("the palette keeps what is typed before its module is loaded", async (t) => {
+  const page = await openSplit(t);
+  if (!page) return;
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  await page.route("**/assets/overlays-*.wasm", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("audx");
+  await page.keyboard.press("Backspace");
+  release();
+  const field = page.getByRole("combobox", { name: "Search or run a command" });
+  await eventually(async () => (await field.inputValue()) === "aud", "the text in the field");
+  assert.equal(new URL(page.url()).pathname, "/", "the letters are not shortcuts");
+});
+
+test("the palette runs the first command if Enter was pressed before its module is loaded", async (t) => {
+  const page = await openSplit(t);
+  if (!page) return;
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  await page.route("**/assets/overlays-*.wasm", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("audit log");
+  await page.keyboard.press("Enter");
+  release();
+  await shown(heading(page, "Audit log"));
+});
+
 test("the module of a page is loaded when the pointer is on its link", async (t) => {
   const page = await openSplit(t);
   if (!page) return;

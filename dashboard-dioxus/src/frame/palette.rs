@@ -18,7 +18,8 @@ const MAX_SHOWN: usize = 50;
 
 #[component]
 pub fn Palette(project: Option<String>) -> Element {
-    let query = use_signal(String::new);
+    let query = overlay::query();
+    let is_entered = use_hook(overlay::take_entered);
     let projects = use_projects();
     // Whether the project has more tables than one page contains. The server then searches among them.
     let mut has_many_tables = use_signal(|| false);
@@ -64,6 +65,7 @@ pub fn Palette(project: Option<String>) -> Element {
                     query,
                     empty,
                     loading,
+                    is_entered,
                     on_choose: move |(index, new_tab): (usize, bool)| {
                         if let Some(command) = found.get(index) {
                             overlay::close();

@@ -54,6 +54,10 @@ fn handle(event: &KeyboardEvent, prefix_at: &mut f64) {
     if command || event.alt_key() || has_dialog() {
         return;
     }
+    if overlay::type_ahead(&key) {
+        event.prevent_default();
+        return;
+    }
     // Escape and Shift-Enter work even while single-key shortcuts are off.
     let is_done = match key.as_str() {
         "Escape" => click(".sheet > header [aria-label=Close]"),

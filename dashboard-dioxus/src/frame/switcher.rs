@@ -17,7 +17,8 @@ const MAX_SHOWN: usize = 200;
 #[component]
 pub fn Switcher(project: Option<String>) -> Element {
     let route: Route = use_route();
-    let query = use_signal(String::new);
+    let query = overlay::query();
+    let is_entered = use_hook(overlay::take_entered);
     let projects = use_projects();
     let has_none = projects.items.is_empty();
     let project_page = destinations::project_page_of(&route).map_or("", |project_page| project_page.path);
@@ -58,6 +59,7 @@ pub fn Switcher(project: Option<String>) -> Element {
                     query,
                     empty,
                     loading,
+                    is_entered,
                     on_choose: move |(index, new_tab): (usize, bool)| {
                         let Some(project) = shown.get(index) else { return };
                         let to = format!("/projects/{}{project_page}", project.id);

@@ -15,6 +15,9 @@ use crate::{
 /// Time before the app loads a module that the first page does not need.
 const LATER_MS: u32 = 2_000;
 
+/// Interval at which the app checks whether a page needs such a module at once.
+const CHECK_MS: u32 = 50;
+
 /// Time after a failure before the app requests such a module again.
 const RETRY_MS: u32 = 15_000;
 
@@ -84,14 +87,26 @@ pub(super) fn dialog(module: &'static str, show: impl FnOnce() -> Element) -> El
     }
 }
 
+/// Whether the page needs the modules of [`later`] at once.
+static IS_NEEDED: GlobalSignal<bool> = Signal::global(|| false);
+
+/// Loads the modules of [`later`] at once.
+pub fn load_background() {
+    *IS_NEEDED.write() = true;
+}
+
 /// Shows a part that the first page does not need. Loads the module after [`LATER_MS`], so that the browser has time
-/// for the page. Repeats the request until it succeeds.
+/// for the page, or as soon as a page calls [`load_background`]. Repeats the request until it succeeds.
 pub(super) fn later(module: &'static str, show: impl FnOnce() -> Element) -> Element {
     let mut is_loaded = use_signal(|| has_module(module));
     use_hook(move || {
         if !*is_loaded.peek() {
             spawn(async move {
-                TimeoutFuture::new(LATER_MS).await;
+                let mut waited = 0;
+                while waited < LATER_MS && !*IS_NEEDED.peek() {
+                    TimeoutFuture::new(CHECK_MS).await;
+                    waited += CHECK_MS;
+                }
                 while load_module(module).await.is_err() {
                     TimeoutFuture::new(RETRY_MS).await;
                 }

@@ -38,6 +38,9 @@ pub fn Finder(
     #[props(default)]
     loading: bool,
     #[props(default = true)] autofocus: bool,
+    /// Whether Enter was pressed before the field was shown.
+    #[props(default)]
+    is_entered: bool,
 ) -> Element {
     let id = use_hook(|| format!("finder-{}", NEXT_ID.fetch_add(1, Ordering::Relaxed)));
     let mut query = query;
@@ -45,7 +48,7 @@ pub fn Finder(
     let count = options.len();
     let at = chosen().min(count.saturating_sub(1));
     // Set if Enter was pressed before there was an entry. The value is true if Ctrl or Cmd was held.
-    let mut awaited = use_signal(|| None::<bool>);
+    let mut awaited = use_signal(|| is_entered.then_some(false));
     use_effect(use_reactive!(|count, loading| {
         let Some(held) = *awaited.peek() else { return };
         if count > 0 {

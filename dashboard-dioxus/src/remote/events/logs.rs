@@ -150,8 +150,12 @@ pub(super) fn has_subscriptions() -> bool {
     LOGS.with_borrow(|logs| !logs.own.is_empty())
 }
 
-/// Sends the other tabs the list of logs that this tab shows.
+/// Sends the other tabs the list of logs that this tab shows. Does nothing before this tab listens to the leader: it
+/// would miss the first lines, which the leader sends only once.
 pub(super) fn announce_subscriptions() {
+    if !tabs::is_listening() {
+        return;
+    }
     let message = LOGS.with_borrow(|logs| {
         let tab = logs.tab.clone()?;
         let list = logs.own.iter().map(|own| own.subscription.clone()).filter(|_| is_visible()).collect();

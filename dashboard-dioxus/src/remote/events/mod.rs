@@ -107,10 +107,10 @@ async fn lead_when_possible() {
 /// Repeatedly sends the list of logs that this tab shows, so that a new leader receives it.
 async fn announce_logs() {
     loop {
-        TimeoutFuture::new(CHECK_MS).await;
         if logs::has_subscriptions() && is_visible() {
             logs::announce_subscriptions();
         }
+        TimeoutFuture::new(CHECK_MS).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Messages between the tabs of a browser.
 
-use std::collections::BTreeSet;
+use std::{cell::Cell, collections::BTreeSet};
 
 use api_types::{Event, EventKind};
 use dioxus::prelude::*;
@@ -34,6 +34,12 @@ pub(super) enum TabMessage {
 
 thread_local! {
     static CHANNEL: Option<BroadcastChannel> = BroadcastChannel::new(super::NAME).ok();
+    static IS_LISTENING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns whether this tab receives the messages of other tabs.
+pub(super) fn is_listening() -> bool {
+    IS_LISTENING.get()
 }
 
 /// Sends a message to all other tabs.
@@ -59,6 +65,7 @@ pub(super) fn listen() -> Closure<dyn FnMut(MessageEvent)> {
             channel.set_onmessage(Some(listener.as_ref().unchecked_ref()));
         }
     });
+    IS_LISTENING.set(true);
     listener
 }
 

@@ -10,10 +10,13 @@ use gloo_timers::future::TimeoutFuture;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::remote::{
-    self, Failure,
-    events::{self, LogUpdate},
-    is_visible,
+use crate::{
+    lazy,
+    remote::{
+        self, Failure,
+        events::{self, LogUpdate},
+        is_visible,
+    },
 };
 
 /// Interval at which the connection is checked.
@@ -134,6 +137,7 @@ async fn read_ended(run: &str, tail: Tail) {
 /// Follows the log of a run until it ends. While there is no stream, or while it leaves out this log, reads the whole
 /// log every few seconds.
 async fn follow(run: &str, tail: Tail) {
+    lazy::load_background();
     loop {
         let mut feed = events::follow_log(run);
         // Number of lines that this feed has delivered. Every feed begins with the first line of the log.
