@@ -98,7 +98,7 @@ pub struct MessageId(u32);
 static MESSAGES: GlobalSignal<Vec<Message>> = Signal::global(Vec::new);
 static NEXT_REVISION: GlobalSignal<u32> = Signal::global(|| 0);
 /// Height of the bars and trays below the messages, in pixels.
-static HEIGHT_BELOW: GlobalSignal<f64> = Signal::global(|| 0.0);
+static HEIGHT_BELOW: GlobalSignal<i32> = Signal::global(|| 0);
 
 /// Shows that something succeeded.
 pub fn show(text: impl Into<String>) {
@@ -202,21 +202,27 @@ fn position_region() {
         let bounds = bar.get_bounding_client_rect();
         (bounds.top(), bounds.bottom())
     });
-    let height = height_of_bars(window, edges);
+    let bars: Vec<_> = edges.collect();
+    let height = height_of_bars(window, &bars).ceil() as i32;
     if *HEIGHT_BELOW.peek() != height {
         *HEIGHT_BELOW.write() = height;
     }
 }
 
-/// Returns the height from the bottom of the window to the highest top edge of the bars. `edges` are the top and bottom
-/// edge of each bar. A bar counts if no message fits below it. A hidden bar has no height.
-fn height_of_bars(window: f64, edges: impl Iterator<Item = (f64, f64)>) -> f64 {
-    let mut bars: Vec<_> = edges.filter(|(top, bottom)| bottom > top && *top < window).collect();
-    bars.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-    bars.into_iter().fold(0.0, |height: f64, (top, bottom)| {
-        let free = window - height - bottom;
-        if free < MESSAGE_HEIGHT { height.max(window - top) } else { height }
-    })
+/// Returns the height from the bottom of the window to the highest top edge of the bars. Each bar is given by its top
+/// and its bottom edge. A bar counts if no message fits between it and the bars below it. A hidden bar has no height.
+fn height_of_bars(window: f64, bars: &[(f64, f64)]) -> f64 {
+    let mut height = 0.0;
+    // Each round adds the bars that are close to those of the round before.
+    loop {
+        let is_close =
+            |(top, bottom): &&(f64, f64)| bottom > top && *top < window && window - height - bottom < MESSAGE_HEIGHT;
+        let higher = bars.iter().filter(is_close).map(|(top, _)| window - top).fold(height, f64::max);
+        if higher <= height {
+            return height;
+        }
+        height = higher;
+    }
 }
 
 /// The region in which messages appear.
@@ -343,7 +349,7 @@ mod tests {
 
     #[test]
     fn messages_are_above_the_highest_bar_at_the_bottom() {
-        let height = |edges: &[(f64, f64)]| height_of_bars(800.0, edges.iter().copied());
+        let height = |edges: &[(f64, f64)]| height_of_bars(800.0, edges);
         assert_eq!(height(&[]), 0.0);
         assert_eq!(height(&[(760.0, 800.0), (710.0, 760.0)]), 90.0);
         assert_eq!(height(&[(690.0, 730.0), (760.0, 800.0)]), 110.0, "no message fits between the bars");

@@ -257,19 +257,26 @@ impl Graph {
 }
 
 /// Returns the module [`RARE`] for a function that the app is not expected to call, although a table of virtual
-/// functions refers to it. A call ends the app unless a module that needs [`RARE`] is loaded.
+/// functions or a library refers to it. A call ends the app unless a module that needs [`RARE`] is loaded.
 fn rare(name: &str) -> Option<&'static str> {
-    const FUNCTIONS: [&str; 4] = [
+    const FUNCTIONS: [&str; 5] = [
         // Reads the position of a key on the keyboard. The app uses the character of the key.
         "dioxus_web6events8keyboard165_$LT$impl$u20$dioxus_html..events..keyboard..HasKeyboardData$u20$for$u20$\
          dioxus_web..events..Synthetic$LT$web_sys..features..gen_KeyboardEvent..KeyboardEvent$GT$$GT$4code17h",
         // Lists the fields of a form. The app reads its fields one by one.
         "_$LT$dioxus_web..events..form..WebFormData$u20$as$u20$dioxus_html..events..form..HasFormData$GT$6values17h",
+        // Reads files that were chosen or dropped. The app reads them from the browser's own event.
+        "_$LT$dioxus_web..events..form..WebFormData$u20$as$u20$dioxus_html..file_data..HasFileData$GT$5files17h",
         // Prints an error with a backtrace, which a browser does not provide.
         "_$LT$anyhow..error..ErrorImpl$LT$E$GT$$u20$as$u20$core..fmt..Debug$GT$3fmt17h",
         // The app provides another `Document`, which runs no JavaScript.
         "_$LT$dioxus_web..document..WebDocument$u20$as$u20$dioxus_document..document..Document$GT$4eval17h",
     ];
+    // Writes a floating-point number as text. The frame and the overview write only integers. Rust uses another
+    // mangling for its own crates. The name of the crate `core` contains a hash.
+    if name.starts_with("_RNvXs") && name.ends_with("4core3fmt5floatdNtB7_7Display3fmt") {
+        return Some(RARE);
+    }
     let name = name.strip_prefix("_ZN")?.trim_start_matches(|digit: char| digit.is_ascii_digit());
     FUNCTIONS.iter().any(|function| name.starts_with(function)).then_some(RARE)
 }
@@ -327,5 +334,8 @@ mod tests {
         let function = "_$LT$anyhow..error..ErrorImpl$LT$E$GT$$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE";
         assert_eq!(rare(&format!("_ZN79{function}")), Some(RARE));
         assert_eq!(rare(&format!("_ZN4core3ptr99drop_in_place{function}")), None);
+        let float = "_RNvXs7_NtNtCs0123_4core3fmt5floatdNtB7_7Display3fmt";
+        assert_eq!(rare(float), Some(RARE));
+        assert_eq!(rare("_RNvXs7_NtNtCs0123_4core3fmt5floatdNtB7_5Debug3fmt"), None);
     }
 }
