@@ -188,6 +188,18 @@ test("queries are renamed, moved, closed and opened again", async (t) => {
   await eventually(async () => /select 5$/.test(await text(page).inputValue()), "the text of the reopened query");
 });
 
+test("query that was closed right before a reload can be opened again", async (t) => {
+  const project = await withSchema();
+  const page = await openSql(t, project);
+  await button(page, "New query").click();
+  await text(page).fill("-- closed at once\nselect 7");
+  await button(page, "Close closed at once").click();
+  await page.reload();
+  await page.getByText("Recently closed").click();
+  await page.getByRole("menuitem", { name: /closed at once/ }).click();
+  await eventually(async () => /select 7$/.test(await text(page).inputValue()), "the text of the reopened query");
+});
+
 test("tab of the open query is in view on a phone", async (t) => {
   const project = await withSchema();
   const page = await openSql(t, project, { narrow: true });

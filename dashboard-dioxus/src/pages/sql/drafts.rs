@@ -94,6 +94,18 @@ pub(super) async fn store(draft: &Draft, seen: &str) -> Stored {
     }
 }
 
+/// Stores a closed query if the stored revision is still `seen`, or a later one of the same window: an earlier write of
+/// this window may have ended in the meantime. A text that another window has stored meanwhile stays open.
+pub(super) async fn store_closed(draft: Draft, mut seen: String) {
+    while let Stored::Conflict(other) = store(&draft, &seen).await {
+        if other.window != draft.window || other.revision == seen || other.revision == draft.revision {
+            break;
+        }
+        seen = other.revision;
+    }
+    forget_pending(&draft.project, &draft.id);
+}
+
 /// Calls `callback` with each draft that another window stores.
 pub(super) fn watch(callback: impl Fn(Draft) + 'static) {
     let closure = Closure::<dyn FnMut(JsValue)>::new(move |json: JsValue| {

@@ -56,6 +56,19 @@ pub(super) fn finish_with(workspace: Workspace, tab: &str, mut failure: RunFailu
     show_problem(workspace, tab);
 }
 
+/// Underlines the part of the open text that its failure is about, if it failed after `begin`, in milliseconds since
+/// 1970. Returns whether it failed after that.
+pub(super) fn show_problem_since(workspace: Workspace, begin: f64) -> bool {
+    let active = workspace.active.peek().clone();
+    let has_failed = workspace.executions.peek().get(&active).is_some_and(|execution| {
+        execution.finished_at >= begin && execution.failure.as_ref().is_some_and(|failure| failure.range.is_some())
+    });
+    if has_failed {
+        show_problem(workspace, &active);
+    }
+    has_failed
+}
+
 /// Underlines the part of the text that the failure is about.
 pub(super) fn show_problem(workspace: Workspace, tab: &str) {
     let failure = workspace.executions.peek().get(tab).and_then(|execution| execution.failure.clone());

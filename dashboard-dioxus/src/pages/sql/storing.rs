@@ -60,12 +60,24 @@ impl Workspace {
         self.active.set(active.unwrap_or_default());
         self.is_loaded.set(true);
         for pending in drafts::pending(&project) {
+            if pending.closed_at.is_some() {
+                self.store_closed(&pending.id);
+                continue;
+            }
             let has_conflict = self.peek_tab(&pending.id).is_some_and(|tab| tab.other.is_some());
             if !has_conflict {
                 self.store(&pending.id).await;
             }
         }
         self.follow_other_windows().await;
+    }
+
+    /// Stores a query that was closed right before a reload.
+    fn store_closed(mut self, id: &str) {
+        let mut closed = self.closed.write();
+        let Some(draft) = closed.iter_mut().find(|draft| draft.id == id) else { return };
+        let seen = std::mem::replace(&mut draft.revision, drafts::new_id());
+        dioxus::core::spawn_forever(drafts::store_closed(draft.clone(), seen));
     }
 
     async fn follow_other_windows(mut self) {

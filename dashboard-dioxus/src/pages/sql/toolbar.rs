@@ -4,6 +4,7 @@ use dioxus::prelude::*;
 use gloo_timers::future::TimeoutFuture;
 
 use super::{
+    progress,
     run::{self, Act},
     saved,
     settings::{IN_BACKGROUND, ROW_LIMITS, TIME_LIMITS},
@@ -213,6 +214,7 @@ pub(super) fn use_parsed(workspace: Workspace) {
     let text = use_memo(move || workspace.active_tab().map(|tab| tab.text));
     use_resource(move || {
         let text = text();
+        let changed_at = js_sys::Date::now();
         async move {
             TimeoutFuture::new(250).await;
             let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
@@ -221,7 +223,11 @@ pub(super) fn use_parsed(workspace: Workspace) {
             // Without a response, `Target` splits the text itself.
             let Ok(response) = super::wire::parse(&workspace.project(), &text).await else { return };
             let parsed = Parsed::new(text, response);
-            super::editor::show_problems(workspace, &parsed.problems().collect::<Vec<_>>());
+            let problems: Vec<_> = parsed.problems().collect();
+            // The owner may have run the text before it was parsed. Then its failure stays marked.
+            if !problems.is_empty() || !progress::show_problem_since(workspace, changed_at) {
+                super::editor::show_problems(workspace, &problems);
+            }
             workspace.parsed.set(Some(parsed.into()));
         }
     });

@@ -187,10 +187,9 @@ impl Workspace {
                 None => self.open(None, "", None),
             }
         }
-        dioxus::core::spawn_forever(async move {
-            let _ = drafts::store(&draft, &seen).await;
-            drafts::forget_pending(&draft.project, &draft.id);
-        });
+        // Until the write ends, a reload finds the closed query in `sessionStorage`.
+        drafts::keep_pending(&Draft { revision: seen.clone(), ..draft.clone() });
+        dioxus::core::spawn_forever(drafts::store_closed(draft, seen));
     }
 
     /// Reopens a closed query.
