@@ -13,6 +13,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
+    admin::migrations,
     backups::{
         dump::{LARGE, restored},
         restore::{confirm, other_databases, plan, restore_of},
@@ -170,11 +171,20 @@ async fn cleanup_plugin_runs_sweeps_and_reports_what_they_removed() {
 }
 
 #[tokio::test]
-async fn migrations_plugin_lists_migrations_and_its_apply_job_succeeds() {
+async fn migrations_plugin_applies_pending_migration_only_with_its_lease() {
     let app = TestApp::start().await;
     let status = result(&plugin(&app, "migrations", "status", json!({})).await).await;
     assert!(status.to_string().contains("create projects"), "{status}");
-    result(&plugin(&app, "migrations", "apply", json!({})).await).await;
+    assert_eq!(status["pending"], 0, "{status}");
+    migrations::make_pending(&app).await;
+    let mut lost = plugin(&app, "migrations", "apply", json!({})).await;
+    lost.call.lease = uuid::Uuid::new_v4();
+    let failure = lost.failure().await;
+    assert!(failure.contains("no longer holds its lease"), "{failure}");
+    assert!(!migrations::is_applied(&app).await);
+    let applied = result(&plugin(&app, "migrations", "apply", json!({})).await).await;
+    assert_eq!(applied["applied"][0]["version"], migrations::VERSION, "{applied}");
+    assert!(migrations::is_applied(&app).await);
 }
 
 #[tokio::test]
@@ -199,8 +209,6 @@ async fn run_without_lease_changes_nothing_in_the_platform() {
         .await
         .unwrap();
     assert_eq!(kept, 1);
-    let failure = lost("migrations", "apply", json!({})).await;
-    assert!(failure.contains("no longer holds its lease"), "{failure}");
     // An expired lease doesn't count, even if no other scheduler has claimed the run.
     let expired = plugin(&app, "cleanup", "cleanup", json!({})).await;
     sqlx::query("UPDATE cron_job_runs SET lease_until = now() WHERE id = $1")
