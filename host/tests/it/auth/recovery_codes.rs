@@ -120,11 +120,8 @@ async fn login_with_two_recovery_codes_at_the_same_time_opens_one_session() {
         sqlx::raw_sql("ROLLBACK").execute(&mut locker).await.unwrap();
     };
     let second = json!({ "challengeToken": token, "code": recovery_codes[1] });
-    let (first, second, ()) = tokio::join!(
-        verify(&project, &token, &recovery_codes[0]),
-        there.post("/v1/auth/mfa/verify", second),
-        unlock
-    );
+    let (first, second, ()) =
+        tokio::join!(verify(&project, &token, &recovery_codes[0]), there.post("/v1/auth/mfa/verify", second), unlock);
     let refused = if first.0 == StatusCode::OK { &second } else { &first };
     assert_eq!([first.0, second.0].iter().filter(|status| **status == StatusCode::OK).count(), 1);
     assert_eq!((refused.0, code(&refused.1)), (StatusCode::UNAUTHORIZED, "invalid_code"), "{refused:?}");
