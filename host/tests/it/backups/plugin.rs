@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use atlashub::{
-    jobs::RunFailure,
     object_store::PLATFORM_BUCKET,
     plugins::{guest::Grants, runtime::HostLimits},
 };
@@ -16,6 +15,7 @@ use crate::{
     admin::migrations,
     backups::{
         dump::{LARGE, restored},
+        objects::keys,
         restore::{confirm, other_databases, plan, restore_of},
         verify::create_backup,
     },
@@ -132,16 +132,29 @@ async fn retention_keeps_the_configured_number_and_run_without_lease_fails() {
     let app = TestApp::start().await;
     let project = app.create_project("Kept").await;
     let target = format!("project:{}", project.id);
+    let mut runs = Vec::new();
     for _ in 0..3 {
         let params = json!({ "target": target, "retention": { "keepLast": 2 } });
-        result(&plugin(&app, "backup", "backup", params).await).await;
+        let run = plugin(&app, "backup", "backup", params).await;
+        result(&run).await;
+        runs.push(run.call.run_id.to_string());
     }
-    assert_eq!(listed(&app, &project).await.len(), 2);
+    let newest = runs.split_off(1);
+    let kept = async || {
+        let backups = listed(&app, &project).await;
+        let mut runs: Vec<String> = backups.iter().map(|item| item["runId"].as_str().unwrap().to_owned()).collect();
+        runs.sort();
+        runs
+    };
+    assert_eq!(kept().await, newest);
 
-    let mut lost = plugin(&app, "backup", "backup", json!({ "target": target })).await;
+    let mut lost = plugin(&app, "backup", "backup", json!({ "target": target, "retention": { "keepLast": 1 } })).await;
     lost.call.lease = uuid::Uuid::new_v4();
-    assert!(matches!(lost.run().await, Err(RunFailure::Failed { .. })));
-    assert_eq!(listed(&app, &project).await.len(), 2);
+    let failure = lost.failure().await;
+    assert!(failure.contains("no longer holds its lease"), "{failure}");
+    assert_eq!(kept().await, newest);
+    // The dumps and manifests of both backups.
+    assert_eq!(keys(&app, &format!("backups/project/{}/", project.id)).await.len(), 4);
 }
 
 #[tokio::test]
