@@ -222,9 +222,11 @@ async fn owner_signs_a_user_out_everywhere() {
     let (app, project) = start("Sign out").await;
     let first = sign_up(&project, "a@example.com").await;
     let second = log_in(&project, "a@example.com", PASSWORD).await.1;
+    let other = sign_up(&project, "b@example.com").await;
     let id = first["user"]["id"].as_str().unwrap();
     let path = project.path(&format!("/users/{id}/sign-out"));
     assert_eq!(project.admin().send(Method::POST, &path, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(refresh(&project, &other["session"]["refreshToken"]).await.0, StatusCode::OK, "of another user");
     for body in [first.clone(), second] {
         assert_eq!(refresh(&project, &body["session"]["refreshToken"]).await.0, StatusCode::UNAUTHORIZED);
     }

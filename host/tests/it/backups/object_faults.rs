@@ -1,9 +1,11 @@
-//! Backups and restores with objects while the object store is full, or cuts a request, at each of their steps.
+//! Backups and restores with objects that are cancelled, or during which the object store is full or cuts a request, at
+//! each of their steps.
 
 use atlashub::{backups::remove_incomplete_below, object_store::PLATFORM_BUCKET, storage::sweep_all_projects};
 use chrono::{TimeDelta, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 
 use super::objects::{back_up, copies, download, keys, large, start, sweep, upload};
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
         restore::{confirm, plan},
         verify::verify,
     },
-    support::{FaultProxy, Store, TestApp, TestProject, eventually},
+    support::{FaultProxy, Hang, Store, TestApp, TestProject, eventually},
 };
 
 /// The steps of a backup that store something, each with a string that its request contains.
@@ -68,6 +70,20 @@ pub(crate) async fn check_sweeps_remove_everything(app: &TestApp, project: &Test
     eventually("the end of the uploads", async || uploads(PLATFORM_BUCKET, &project.id).await == 0).await;
 }
 
+/// Sweeps until the project has nothing in the platform's bucket: a request that was on its way when its run was
+/// cancelled may still succeed.
+async fn sweep_until_nothing_is_left(app: &TestApp, project: &TestProject, step: &str) {
+    let (prefix, later) = (format!("backups/project/{}/", project.id), Utc::now() + TimeDelta::hours(1));
+    eventually(&format!("sweeps remove everything after: {step}"), async || {
+        remove_incomplete_below(app.app.platform(), app.app.store(), &prefix, later).await.unwrap();
+        sweep(app, project).await;
+        keys(app, &prefix).await.is_empty()
+            && copies(app, project).await.is_empty()
+            && uploads(PLATFORM_BUCKET, &project.id).await == 0
+    })
+    .await;
+}
+
 /// Returns the number of a bucket's unfinished uploads whose key contains `text`.
 pub(crate) async fn uploads(bucket: &str, text: &str) -> usize {
     let listed = Store::shared().client().list_multipart_uploads().bucket(bucket).send().await.unwrap();
@@ -96,6 +112,69 @@ async fn backup_fails_if_the_store_cuts_a_request_at_any_step_and_sweeps_remove_
         check_sweeps_remove_everything(&faulty.app, &faulty.project, step).await;
     }
     assert_eq!(back_up(&faulty.app, &faulty.project).await.1["copied"], 2);
+}
+
+#[tokio::test]
+async fn backup_cancelled_at_any_step_is_not_listed_and_sweeps_remove_its_objects() {
+    let faulty = Faulty::start().await;
+    let (app, project) = (&faulty.app, &faulty.project);
+    let prefix = format!("backups/project/{}/", project.id);
+    // The request that stores the first dump creates the bucket, so it is not the first to be held.
+    for (step, request) in BACKUP_STEPS.into_iter().chain([("the dump is stored", ".dump?x-id=PutObject")]) {
+        faulty.store.hold(request);
+        let run = start(app, project).await;
+        tokio::select! {
+            biased;
+            () = faulty.store.wait_until_held() => {}
+            ended = ended_run(app, &run) => panic!("{step}: the run ended too early: {ended}"),
+        }
+        let (status, body) = app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await;
+        assert!(status.is_success(), "{step}: {body}");
+        let ended = ended_run(app, &run).await;
+        assert_eq!(ended["status"], "cancelled", "{step}: {ended}");
+        faulty.store.clear();
+        faulty.store.release();
+        // Without a manifest, the catalogue does not take a dump for a backup.
+        assert_eq!(listed(app, project).await, Vec::<Value>::new(), "{step}");
+        let manifests: Vec<_> = keys(app, &prefix).await.into_iter().filter(|key| key.ends_with(".json")).collect();
+        assert_eq!(manifests, Vec::<String>::new(), "{step}");
+        sweep_until_nothing_is_left(app, project, step).await;
+        assert_eq!(listed(app, project).await, Vec::<Value>::new(), "{step}");
+    }
+    let (backup, objects) = back_up(app, project).await;
+    assert_eq!((&objects["count"], &objects["copied"]), (&json!(2), &json!(2)), "{objects}");
+    assert_eq!(verify(app, &backup).await["status"], "success");
+}
+
+#[tokio::test]
+async fn backup_cancelled_while_it_is_recorded_is_complete_or_leaves_nothing() {
+    let faulty = Faulty::start().await;
+    let (app, project) = (&faulty.app, &faulty.project);
+    let mut platform = PgConnection::connect(app.services.database_url.expose()).await.unwrap();
+    let hang = Hang::at(&mut platform, "INSERT", "backups", "true").await;
+    let run = start(app, project).await;
+    hang.reached(&mut platform).await;
+    // The statement that hangs holds the run's lock, so the request to cancel the run waits for it.
+    let cancel = async { app.admin().post(&format!("/admin/v1/runs/{run}/cancel"), json!({})).await };
+    let end = async {
+        eventually("the request waits for the run's lock", async || {
+            let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                                      WHERE datname = current_database() AND wait_event_type = 'Lock')";
+            sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut platform).await.unwrap()
+        })
+        .await;
+        hang.end(&mut platform).await;
+    };
+    let ((status, body), ()) = tokio::join!(cancel, end);
+    assert!(status.is_success() || status == StatusCode::CONFLICT, "{body}");
+    let ended = ended_run(app, &run).await;
+    assert!(ended["status"] == "cancelled" || ended["status"] == "fail", "{ended}");
+    match listed(app, project).await.as_slice() {
+        [] => sweep_until_nothing_is_left(app, project, "the backup is recorded").await,
+        [backup] => assert_eq!(verify(app, backup).await["status"], "success", "{backup}"),
+        more => panic!("one run made several backups: {more:?}"),
+    }
+    assert_eq!(back_up(app, project).await.1["count"], 2);
 }
 
 #[tokio::test]

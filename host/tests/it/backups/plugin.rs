@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use atlashub::{
-    jobs::RunFailure,
     object_store::PLATFORM_BUCKET,
     plugins::{guest::Grants, runtime::HostLimits},
 };
@@ -13,8 +12,10 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
+    admin::migrations,
     backups::{
         dump::{LARGE, restored},
+        objects::keys,
         restore::{confirm, other_databases, plan, restore_of},
         verify::create_backup,
     },
@@ -131,16 +132,29 @@ async fn retention_keeps_the_configured_number_and_run_without_lease_fails() {
     let app = TestApp::start().await;
     let project = app.create_project("Kept").await;
     let target = format!("project:{}", project.id);
+    let mut runs = Vec::new();
     for _ in 0..3 {
         let params = json!({ "target": target, "retention": { "keepLast": 2 } });
-        result(&plugin(&app, "backup", "backup", params).await).await;
+        let run = plugin(&app, "backup", "backup", params).await;
+        result(&run).await;
+        runs.push(run.call.run_id.to_string());
     }
-    assert_eq!(listed(&app, &project).await.len(), 2);
+    let newest = runs.split_off(1);
+    let kept = async || {
+        let backups = listed(&app, &project).await;
+        let mut runs: Vec<String> = backups.iter().map(|item| item["runId"].as_str().unwrap().to_owned()).collect();
+        runs.sort();
+        runs
+    };
+    assert_eq!(kept().await, newest);
 
-    let mut lost = plugin(&app, "backup", "backup", json!({ "target": target })).await;
+    let mut lost = plugin(&app, "backup", "backup", json!({ "target": target, "retention": { "keepLast": 1 } })).await;
     lost.call.lease = uuid::Uuid::new_v4();
-    assert!(matches!(lost.run().await, Err(RunFailure::Failed { .. })));
-    assert_eq!(listed(&app, &project).await.len(), 2);
+    let failure = lost.failure().await;
+    assert!(failure.contains("no longer holds its lease"), "{failure}");
+    assert_eq!(kept().await, newest);
+    // The dumps and manifests of both backups.
+    assert_eq!(keys(&app, &format!("backups/project/{}/", project.id)).await.len(), 4);
 }
 
 #[tokio::test]
@@ -170,11 +184,20 @@ async fn cleanup_plugin_runs_sweeps_and_reports_what_they_removed() {
 }
 
 #[tokio::test]
-async fn migrations_plugin_lists_migrations_and_its_apply_job_succeeds() {
+async fn migrations_plugin_applies_pending_migration_only_with_its_lease() {
     let app = TestApp::start().await;
     let status = result(&plugin(&app, "migrations", "status", json!({})).await).await;
     assert!(status.to_string().contains("create projects"), "{status}");
-    result(&plugin(&app, "migrations", "apply", json!({})).await).await;
+    assert_eq!(status["pending"], 0, "{status}");
+    migrations::make_pending(&app).await;
+    let mut lost = plugin(&app, "migrations", "apply", json!({})).await;
+    lost.call.lease = uuid::Uuid::new_v4();
+    let failure = lost.failure().await;
+    assert!(failure.contains("no longer holds its lease"), "{failure}");
+    assert!(!migrations::is_applied(&app).await);
+    let applied = result(&plugin(&app, "migrations", "apply", json!({})).await).await;
+    assert_eq!(applied["applied"][0]["version"], migrations::VERSION, "{applied}");
+    assert!(migrations::is_applied(&app).await);
 }
 
 #[tokio::test]
@@ -199,8 +222,6 @@ async fn run_without_lease_changes_nothing_in_the_platform() {
         .await
         .unwrap();
     assert_eq!(kept, 1);
-    let failure = lost("migrations", "apply", json!({})).await;
-    assert!(failure.contains("no longer holds its lease"), "{failure}");
     // An expired lease doesn't count, even if no other scheduler has claimed the run.
     let expired = plugin(&app, "cleanup", "cleanup", json!({})).await;
     sqlx::query("UPDATE cron_job_runs SET lease_until = now() WHERE id = $1")

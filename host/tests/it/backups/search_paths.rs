@@ -1,12 +1,16 @@
-//! Backups of schemas whose functions name tables without a schema: the owner is warned, and the backup can be
-//! verified. A backup whose archive can't be loaded is marked as failed.
+//! Backups of schemas whose functions name tables without a schema: the owner is warned, and the backup can be verified
+//! and restored. A backup whose archive can't be loaded is marked as failed.
 
 use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::{
-    backups::verify::{create_backup, state, verify},
-    support::{TestApp, major_version},
+    backups::{
+        end_to_end::ended_run,
+        restore::{confirm, path_of, plan, restore_of},
+        verify::{create_backup, state, verify},
+    },
+    support::{TestApp, TestProject, major_version},
 };
 
 /// SQL that creates functions that name tables without a schema, for a check constraint, a generated column and a
@@ -81,6 +85,102 @@ async fn schema_with_unqualified_names_is_verified_and_the_owner_is_warned() {
     let (_, log) = app.admin().get(&path).await;
     assert!(!log.to_string().contains("public.allowed(integer)"), "{log}");
     assert!(log.to_string().contains("public.doubled(integer)"), "{log}");
+}
+
+/// Returns the functions of schema `public` that have settings, each with its settings.
+async fn functions_with_settings(project: &TestProject) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT proname || ' ' || array_to_string(proconfig, ',') FROM pg_proc
+         WHERE pronamespace = 'public'::regnamespace AND proconfig IS NOT NULL ORDER BY 1",
+    )
+    .fetch_all(&mut project.connect().await)
+    .await
+    .unwrap()
+}
+
+async fn count(project: &TestProject, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(&mut project.connect().await).await.unwrap()
+}
+
+/// Runs a statement that must fail, and returns the error.
+async fn refusal(project: &TestProject, sql: &'static str) -> String {
+    sqlx::raw_sql(sql).execute(&mut project.connect().await).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn schema_with_unqualified_names_is_restored_and_its_functions_keep_their_settings() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("restored").await;
+    project.sql(OBJECTS).await;
+    if major_version() < 17 {
+        project.sql(OBJECTS_BEFORE_17).await;
+    }
+    project.sql("ALTER FUNCTION allowed(int) SET search_path = public").await;
+    let settings = ["allowed search_path=public", "with_path search_path=public"];
+    assert_eq!(functions_with_settings(&project).await, settings);
+    let backup = create_backup(&app, &format!("project:{}", project.id)).await;
+    project.sql("DELETE FROM items WHERE id > 3; ALTER FUNCTION doubled(int) SET search_path = public").await;
+
+    let (done, run) = confirm(&app, &plan(&app, &backup, &project).await, &project).await;
+    assert_eq!((&run["status"], &done["state"]), (&json!("success"), &json!("done")), "{run} {done}");
+    assert_eq!(done["leftOut"], json!([]), "{done}");
+    assert_eq!(functions_with_settings(&project).await, settings);
+    assert_eq!(count(&project, "SELECT count(*) FROM items WHERE twice = 2 * price").await, 10);
+    assert_eq!(count(&project, "SELECT count(*) FROM pg_constraint WHERE NOT convalidated").await, 0);
+    // The functions work: a price above the limit and an unknown limit are refused.
+    let error = refusal(&project, "INSERT INTO items (id, price, limited_by) VALUES (11, 101, 'price')").await;
+    assert!(error.contains("violates check constraint \"affordable\""), "{error}");
+    let error = refusal(&project, "INSERT INTO items (id, price, limited_by) VALUES (11, 1, 'weight')").await;
+    assert!(error.contains("violates check constraint \"limit_name_check\""), "{error}");
+}
+
+#[tokio::test]
+async fn constraint_that_needs_another_schema_is_left_out_until_its_function_sets_the_search_path() {
+    let app = TestApp::builder().first_party_plugins().start().await;
+    let project = app.create_project("other schema").await;
+    // While a restore loads, functions without a `search_path` find only the tables of schema `public`.
+    project
+        .sql(
+            "CREATE SCHEMA other; CREATE TABLE other.rates (rate int); INSERT INTO other.rates VALUES (2);
+             CREATE FUNCTION rated(x int) RETURNS int LANGUAGE plpgsql AS
+                 $$ BEGIN RETURN x * (SELECT rate FROM rates); END $$;
+             CREATE TABLE items (x int CONSTRAINT rated CHECK (rated(x) > 0));
+             SET search_path = other, public; INSERT INTO items VALUES (1), (2)",
+        )
+        .await;
+    let target = format!("project:{}", project.id);
+    let backup = create_backup(&app, &target).await;
+    let reason = "CHECK CONSTRAINT public.items rated: relation \"rates\" does not exist";
+    let (failed, _) = confirm(&app, &plan(&app, &backup, &project).await, &project).await;
+    assert_eq!((&failed["state"], &failed["leftOut"]), (&json!("failed"), &json!([])), "{failed}");
+    assert!(failed["errorText"].as_str().unwrap().contains(reason), "{failed}");
+
+    let planned = plan(&app, &backup, &project).await;
+    let request = json!({ "confirm": project.name, "skipFailedObjects": true });
+    let (status, body) = app.admin().post(&path_of(&planned, "/confirm"), request).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    assert_eq!(ended_run(&app, body["runId"].as_str().unwrap()).await["status"], "success");
+    let done = restore_of(&app, &planned).await;
+    assert_eq!(done["state"], "done", "{done}");
+    assert_eq!(done["leftOut"], json!([format!("{reason}; the constraint is NOT VALID now")]), "{done}");
+    let not_valid = "SELECT count(*) FROM pg_constraint WHERE conname = 'rated' AND NOT convalidated";
+    assert_eq!(count(&project, not_valid).await, 1);
+    assert_eq!(count(&project, "SELECT count(*) FROM items").await, 2);
+
+    // With the setting, nothing is left out, and the constraint is checked again.
+    project
+        .sql(
+            "ALTER FUNCTION rated(int) SET search_path = other;
+             ALTER TABLE items VALIDATE CONSTRAINT rated",
+        )
+        .await;
+    let backup = create_backup(&app, &target).await;
+    let (done, run) = confirm(&app, &plan(&app, &backup, &project).await, &project).await;
+    assert_eq!((&done["state"], &done["leftOut"]), (&json!("done"), &json!([])), "{run} {done}");
+    assert_eq!(count(&project, not_valid).await, 0);
+    assert_eq!(functions_with_settings(&project).await, ["rated search_path=other"]);
+    let error = refusal(&project, "INSERT INTO items VALUES (-1)").await;
+    assert!(error.contains("violates check constraint \"rated\""), "{error}");
 }
 
 #[tokio::test]

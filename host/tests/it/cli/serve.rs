@@ -9,7 +9,9 @@ use nix::sys::signal::Signal;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{ADMIN_TOKEN, Client, Postgres, ProgramVars, Serving, WAIT_TIMEOUT, eventually, until_status};
+use crate::support::{
+    ADMIN_TOKEN, Client, Postgres, ProgramVars, Serving, WAIT_TIMEOUT, eventually, free_port, until_status,
+};
 
 async fn serve(arguments: &[&str]) -> Serving {
     let url = Postgres::shared().platform_database().await;
@@ -49,10 +51,19 @@ async fn closed_terminal_stops_the_server_like_a_signal_to_terminate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scheduler_role_has_no_public_surface() {
-    let serving = serve(&["--role", "scheduler"]).await;
+    let listen = format!("127.0.0.1:{}", free_port());
+    let vars = ProgramVars::external(&Postgres::shared().platform_database().await);
+    let vars = vars.set("ATLASHUB_PUBLIC_LISTEN", &listen);
+    let serving = vars.serve(&["--role", "scheduler"]);
     assert_eq!(serving.public_url, "");
     let (status, _) = Client::new(&*serving.admin_url).get("/healthz").await;
     assert_eq!(status, StatusCode::OK);
+    assert!(TcpStream::connect(&listen).is_err(), "a scheduler listens on {listen}");
+    serving.end();
+    // A gateway with the same configuration has it.
+    let serving = vars.serve(&["--role", "gateway"]);
+    assert_eq!(address(&serving.public_url), listen);
+    assert!(TcpStream::connect(&listen).is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

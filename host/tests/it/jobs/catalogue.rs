@@ -216,13 +216,31 @@ async fn invalid_job_is_rejected_with_reason() {
 #[tokio::test]
 async fn concurrent_changes_do_not_overwrite_each_other() {
     let runner = TestRunner::new();
-    let app = start(&runner).await;
+    // No scheduler of this test waits for the job, too.
+    let app = TestApp::builder().role(Role::Gateway).runner(runner.node("a")).start().await;
     let job = app.create_job(json!({})).await;
     let path = format!("/admin/v1/jobs/{job}");
     let admin = app.admin();
-    let (first, second) =
-        tokio::join!(admin.patch(&path, json!({ "retries": 7 })), admin.patch(&path, json!({ "timeoutMs": 7000 })),);
+    // The lock stops both requests after they have read the job, and before either has changed it.
+    let mut transaction = app.app.platform().begin().await.unwrap();
+    let lock = "SELECT FROM cron_jobs WHERE id = $1::uuid FOR UPDATE";
+    sqlx::query(lock).bind(&job).execute(&mut *transaction).await.unwrap();
+    let unlock = async {
+        eventually("both changes wait for the lock", async || {
+            let sql = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            sqlx::query_scalar::<_, i64>(sql).fetch_one(app.app.platform()).await.unwrap() == 2
+        })
+        .await;
+        transaction.rollback().await.unwrap();
+    };
+    let (first, second, ()) = tokio::join!(
+        admin.patch(&path, json!({ "retries": 7 })),
+        admin.patch(&path, json!({ "timeoutMs": 7000 })),
+        unlock
+    );
     let statuses = [first.0, second.0];
+    assert!(statuses.contains(&StatusCode::OK) && statuses.contains(&StatusCode::CONFLICT), "{statuses:?}");
     let (_, job) = app.admin().get(&path).await;
     let changed = [job["retries"] == 7, job["timeoutMs"] == 7000];
     for (status, changed) in statuses.iter().zip(changed) {

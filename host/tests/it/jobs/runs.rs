@@ -147,10 +147,17 @@ async fn run_that_exceeds_its_time_limit_is_stopped() {
 async fn panic_ends_only_its_own_run() {
     let runner = TestRunner::new();
     let app = start(&runner).await;
+    let waits = app.create_job(json!({ "params": { "wait": true } })).await;
+    let waiting = app.run_job(&waits).await;
+    app.until_run(&waiting, "running").await;
     let job = app.create_job(json!({ "params": { "panic": true } })).await;
     let run = app.run_job(&job).await;
     let run = app.until_run(&run, "fail").await;
     assert_eq!(run["errorText"], "the run panicked");
+    // The run in progress continues, and the next ones begin.
+    assert_eq!(app.run(&waiting).await["status"], "running");
+    runner.open_gate();
+    app.until_run(&waiting, "success").await;
     let other = app.create_job(json!({})).await;
     let other = app.run_job(&other).await;
     app.until_run(&other, "success").await;

@@ -144,6 +144,15 @@ async fn new_table_is_accessible_only_with_the_secret_key() {
     project.sql("CREATE TABLE notes (id serial PRIMARY KEY, body text)").await;
     let (status, body) = project.secret().post("/v1/db/notes", json!({ "rows": [{ "body": "a" }] })).await;
     assert_eq!(status, StatusCode::CREATED, "{body}");
-    let (status, _) = project.publishable().get("/v1/db/notes").await;
-    assert!(status == StatusCode::NOT_FOUND || status == StatusCode::FORBIDDEN, "{status}");
+    let publishable = project.publishable();
+    for (status, body) in [
+        publishable.get("/v1/db/notes").await,
+        publishable.post("/v1/db/notes", json!({ "rows": [{ "body": "b" }] })).await,
+        publishable.patch("/v1/db/notes?eq.id=1", json!({ "values": { "body": "b" } })).await,
+        publishable.delete("/v1/db/notes?eq.id=1").await,
+    ] {
+        assert!(status == StatusCode::NOT_FOUND || status == StatusCode::FORBIDDEN, "{status}: {body}");
+    }
+    let (_, body) = project.secret().get("/v1/db/notes?select=body").await;
+    assert_eq!(body["rows"], json!([{ "body": "a" }]), "{body}");
 }

@@ -128,6 +128,7 @@ async fn read_only_script_changes_nothing() {
         let response = run(&app, &project, "SELECT 1; CREATE TABLE made ()", options).await;
         assert_eq!(response["failure"]["details"]["sqlstate"], "25006", "{response}");
         assert_eq!(response["results"][0]["rows"], json!([[1]]));
+        assert_eq!(value(&app, &project, "SELECT to_regclass('made')::text").await, Value::Null);
     }
 }
 
@@ -222,6 +223,7 @@ async fn cancelled_script_changes_nothing() {
     assert_eq!((status, &response["failure"]["code"]), (StatusCode::OK, &json!("cancelled")), "{response}");
     assert_eq!(response["committed"], false);
     wait_for_statements(&app, &project.id, 0).await;
+    assert_eq!(value(&app, &project, "SELECT to_regclass('made')::text").await, Value::Null);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::support::{Proxy, TestApp, Uploads, code, path_of, upload_request};
+use crate::support::{Proxy, TestApp, Uploads, code, must_send, path_of, upload_request};
 
 #[tokio::test]
 async fn unreachable_store_returns_503_within_seconds_and_recovers() {
@@ -52,7 +52,13 @@ async fn signed_urls_work_while_the_internal_endpoint_is_down() {
     let project = app.create_project("two ways").await;
     project.secret().upload("x.txt", "bytes").await;
     let (_, body) = project.secret().sign_download("x.txt").await;
+    let signed = project.secret().sign("y.txt", json!({})).await;
     proxy.disconnect().await;
+    let (status, error) = project.secret().get(&path_of("list", &[("bucket", "uploads")])).await;
+    assert_eq!((status, code(&error)), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"), "{error}");
     let response = crate::support::raw().get(body["downloadUrl"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(response.text().await.unwrap(), "bytes");
+    must_send(&signed, "more bytes").await;
+    proxy.restore().await;
+    assert_eq!(project.secret().download("y.txt").await, b"more bytes");
 }

@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::start_with_faulty_store;
+use super::{multipart::send_parts, start_with_faulty_store};
 use crate::support::{TestApp, TestProject, Uploads, must_send};
 
 pub fn storage_state(app: &TestApp) -> StorageState {
@@ -145,8 +145,14 @@ async fn objects_uploaded_without_a_signed_url_have_no_limit() {
 async fn multipart_uploads_are_kept_while_their_urls_are_valid() {
     let app = TestApp::start().await;
     let project = app.create_project("stale parts").await;
-    project.secret().sign("big.bin", json!({ "mode": "multipart", "size": 6 << 20 })).await;
+    let bytes = vec![1_u8; 6 << 20];
+    let signed = project.secret().sign("big.bin", json!({ "mode": "multipart", "size": bytes.len() })).await;
     assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().uploads_aborted, 0);
+    let completion = send_parts(&signed, &bytes).await;
+    assert_eq!(sweep_all_projects(&storage_state(&app)).await.unwrap().uploads_aborted, 0);
+    let (status, body) = project.secret().post("/v1/storage/multipart/complete", completion).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(project.secret().download("big.bin").await.len(), bytes.len());
 }
 
 #[tokio::test]

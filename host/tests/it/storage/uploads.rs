@@ -196,10 +196,17 @@ async fn unused_replacement_url_leaves_the_object_unchanged() {
 async fn two_valid_urls_for_one_path_share_the_larger_limit() {
     let app = TestApp::start().await;
     let project = app.create_project("tabs").await;
-    let large = project.secret().sign("x.txt", json!({ "maxSize": 20 })).await;
-    project.secret().sign("x.txt", json!({ "maxSize": 5 })).await;
-    must_send(&large, "twenty bytes of data").await;
-    assert_eq!(project.secret().download("x.txt").await, b"twenty bytes of data");
+    let secret = project.secret();
+    for (path, first, second) in [("a.txt", 20, 5), ("b.txt", 5, 20)] {
+        for (size, expected) in [(20, StatusCode::OK), (21, StatusCode::NOT_FOUND)] {
+            let path = format!("{size}/{path}");
+            let signed = secret.sign(&path, json!({ "maxSize": first })).await;
+            secret.sign(&path, json!({ "maxSize": second })).await;
+            must_send(&signed, "x".repeat(size)).await;
+            let (status, body) = secret.sign_download(&path).await;
+            assert_eq!(status, expected, "{path}: {body}");
+        }
+    }
 }
 
 #[tokio::test]

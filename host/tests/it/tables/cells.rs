@@ -111,6 +111,10 @@ async fn cell_limit_is_validated_and_accepted_only_from_the_owner() {
         let (status, body) = app.admin().get(&project.path(&format!("/tables/docs/rows?maxCellBytes={value}"))).await;
         assert_eq!((status, &body["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")), "{value}");
     }
+    for value in ["1", "1048576"] {
+        let (status, body) = app.admin().get(&project.path(&format!("/tables/docs/rows?maxCellBytes={value}"))).await;
+        assert_eq!(status, StatusCode::OK, "{value}: {body}");
+    }
     let (status, body) = project.secret().get("/v1/db/docs?maxCellBytes=10").await;
     assert_eq!((status, &body["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")), "{body}");
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Prepares a run of the plugin.
-async fn guest(app: &TestApp, databases: &[&str], stores: &[&str], job: &str, id: Uuid) -> GuestRun {
+pub(super) async fn guest(app: &TestApp, databases: &[&str], stores: &[&str], job: &str, id: Uuid) -> GuestRun {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let scopes = BTreeMap::from([
         (Capability::Transfers, Scope { databases: names(databases), ..Scope::default() }),

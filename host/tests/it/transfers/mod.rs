@@ -5,6 +5,7 @@ pub mod exports;
 pub mod faults;
 pub mod grants;
 mod import_discarded;
+mod import_leases;
 mod import_requests;
 mod import_rows;
 mod import_upserts;
