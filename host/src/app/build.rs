@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{App, Inner, ReplacedParts, Services, notices};
+use super::{App, Inner, ReplacedParts, Services, connections::PLATFORM_CONNECTIONS, notices};
 use crate::{
     admin::{AdminIdentity, AdminState, SystemFacts},
     auth::AuthState,
@@ -41,8 +41,6 @@ use crate::{
     transfers::{Transfers, TransfersState},
 };
 
-/// Maximum number of connections of the platform database's pool.
-const PLATFORM_CONNECTIONS: u32 = 9;
 /// Rows up to this size can be received even if the limit on responses is lower, because a project's schema is read as
 /// one row.
 const MIN_MAX_ROW_BYTES: usize = 16 << 20;

@@ -1,11 +1,12 @@
 //! The application: puts the slices together.
 //!
 //! [`App`] holds the state of every slice. `build` creates it from the configuration. `background` starts and stops the
-//! background tasks. `notices` turns the outcome of runs and the rejection of plugins into notifications.
-//! `sealed_values` collects the sealed columns.
+//! background tasks. `connections` counts connections to Postgres. `notices` turns the outcome of runs and the rejection
+//! of plugins into notifications. `sealed_values` collects the sealed columns.
 
 mod background;
 mod build;
+mod connections;
 mod notices;
 mod sealed_values;
 
@@ -40,6 +41,7 @@ use crate::{
     transfers::TransfersState,
 };
 
+pub use connections::other_connections;
 pub use sealed_values::{check_all_sealed, find_wrong_master_key, reseal_all, sealed_columns};
 
 /// The services that the process uses, embedded or external.

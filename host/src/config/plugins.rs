@@ -80,6 +80,10 @@ impl Default for PluginsConfig {
 }
 
 impl PluginsConfig {
+    /// Maximum number of connections to Postgres of one dump, verification, export or import. A dump needs two: one
+    /// holds the snapshot, and `pg_dump` opens the other one.
+    pub const CONNECTIONS_PER_DUMP: u32 = 2;
+
     /// Reads the limits on plugins.
     ///
     /// # Errors
@@ -142,6 +146,13 @@ impl PluginsConfig {
                 64 << 10,
             )? as u32,
         })
+    }
+
+    /// Returns the maximum number of connections to Postgres that the calls of plugins use at a time: to the platform
+    /// database, and to projects' databases for lists of tables, dumps and queries. The additional permits of the
+    /// plugins that do AtlasHub's own work are not included.
+    pub fn postgres_connections(&self) -> u32 {
+        2 * self.connections + Self::CONNECTIONS_PER_DUMP * self.total_dumps + self.total_queries
     }
 
     /// Returns the maximum size of an HTTP body that is streamed, in bytes.

@@ -52,7 +52,7 @@ variables! {
         "Port of the embedded Postgres. Unset: a free port, which is kept across restarts.";
     plain "ATLASHUB_PROJECT_CONNECTIONS" "80"
         "Maximum number of connections of one process to projects' databases. Postgres's `max_connections` must also \
-         allow about 15 more connections for each process, and about 20 more for each process that runs jobs.";
+         allow about 16 more connections for each process, and about 33 more for each process that runs jobs.";
     plain "ATLASHUB_POOL_SIZE" "5"
         "Maximum number of connections per project and role that requests share, 1–50. As many connections again can \
          be opened for statements that need a connection of their own.";

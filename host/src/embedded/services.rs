@@ -13,10 +13,10 @@ use crate::config::{
     Config, ConfigError, DatabaseConfig, EmbeddedStorageConfig, ExternalStorageConfig, Secret, StorageConfig,
 };
 
-/// Connections in addition to those to projects' databases: for the platform's pools, dumps, restores and an
-/// administrator, and for closed connections whose server processes have not ended yet. With many projects, idle
-/// connections are closed all the time to open others.
-const OTHER_CONNECTIONS: u32 = 80;
+/// Connections in addition to those to projects' databases and those whose number the limits on plugins determine: for
+/// the platform's pool, the scheduler, restores and an administrator, and for closed connections whose server processes
+/// have not ended yet. With many projects, idle connections are closed all the time to open others.
+const OTHER_CONNECTIONS: u32 = 56;
 
 /// The data that the rest of the program needs to connect to the embedded services.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ impl HeldDataFolder {
         let settings = PostgresSettings {
             bin_dir: bin_dir.clone(),
             port: *port,
-            max_connections: config.limits.project_connections as u32 + OTHER_CONNECTIONS,
+            max_connections: max_connections(config),
             launcher,
             ..PostgresSettings::new(password)
         };
@@ -198,6 +198,13 @@ pub fn store_of_running(config: &Config) -> Result<ExternalStorageConfig, Embedd
 /// Returns the file with the admin token, unless the token is configured.
 fn admin_token_file(config: &Config, folder: &DataFolder) -> Option<PathBuf> {
     config.admin_auth.dev_token.is_none().then(|| EmbeddedSecret::AdminToken.file(folder))
+}
+
+/// Returns the value of Postgres's `max_connections`.
+fn max_connections(config: &Config) -> u32 {
+    // The owner's list of a database's tables uses connections of its own, up to the same number as that of plugins.
+    let listing = config.plugins.connections;
+    config.limits.project_connections as u32 + OTHER_CONNECTIONS + listing + config.plugins.postgres_connections()
 }
 
 fn embedded_storage(config: &Config) -> Result<&EmbeddedStorageConfig, EmbeddedError> {

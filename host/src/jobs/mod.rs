@@ -33,5 +33,5 @@ pub use redact::{Redactor, StreamRedactor};
 pub use runner::{JobRunner, LineLevel, OwnRuns, RunCall, RunFailure, RunOutput, RunRefusal, RunReport};
 pub use runs::{LogFilter, LogFollower, LogNews, RetentionReport, SummaryFilter};
 pub use schedule::{Schedule, ScheduleError};
-pub use scheduler::{RunEnded, RunObserver, Scheduler};
+pub use scheduler::{RunEnded, RunObserver, SCHEDULER_CONNECTIONS, Scheduler};
 pub use state::{Jobs, Runs};

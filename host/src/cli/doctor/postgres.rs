@@ -4,10 +4,8 @@
 use sqlx::{PgConnection, Row};
 
 use super::report::Report;
-use crate::{config::Config, db::server};
+use crate::{app::other_connections, config::Config, db::server};
 
-/// Connections needed in addition to those of projects: the platform's pools, dumps, an administrator.
-const OTHER_CONNECTIONS: usize = 15;
 /// Minimum value of `ATLASHUB_PROJECT_CONNECTIONS`.
 const MIN_PROJECT_CONNECTIONS: usize = 5;
 
@@ -97,27 +95,29 @@ async fn check_connections(
     .await?;
     let (max, reserved): (i32, i32) = (row.try_get("max")?, row.try_get("reserved")?);
     let (max, reserved) = (max.unsigned_abs() as usize, reserved.unsigned_abs() as usize);
-    let needed = config.limits.project_connections + OTHER_CONNECTIONS + reserved;
-    if needed <= max {
-        report.ok(
-            "postgres connections",
-            format!("up to {max}, of which {} for projects", config.limits.project_connections),
-        );
-    } else {
-        let lower = match max.saturating_sub(OTHER_CONNECTIONS + reserved) {
-            0..MIN_PROJECT_CONNECTIONS => String::new(),
-            lower => format!(", or ATLASHUB_PROJECT_CONNECTIONS to {lower} or less (in total over all nodes)"),
-        };
-        report.problem(
-            "postgres connections",
-            format!(
-                "max_connections is {max}, but ATLASHUB_PROJECT_CONNECTIONS={} leaves too few for the platform: set \
-                 max_connections to {needed} or more{lower}.",
-                config.limits.project_connections
-            ),
-        );
+    let projects = config.limits.project_connections;
+    match connections_problem(max, reserved, projects, other_connections(config)) {
+        None => report.ok("postgres connections", format!("up to {max}, of which {projects} for projects")),
+        Some(problem) => report.problem("postgres connections", problem),
     }
     Ok(())
+}
+
+/// Returns the problem if Postgres allows fewer connections than one process can need that runs jobs.
+fn connections_problem(max: usize, reserved: usize, projects: usize, others: usize) -> Option<String> {
+    let needed = projects + others + reserved;
+    if needed <= max {
+        return None;
+    }
+    let lower = match max.saturating_sub(others + reserved) {
+        0..MIN_PROJECT_CONNECTIONS => String::new(),
+        lower => format!(", or ATLASHUB_PROJECT_CONNECTIONS to {lower} or less"),
+    };
+    Some(format!(
+        "max_connections is {max}, but a process that runs jobs can need {needed}: {projects} for projects \
+         (ATLASHUB_PROJECT_CONNECTIONS), {others} for the platform, jobs and plugins, and {reserved} that Postgres \
+         reserves: set max_connections to {needed} or more{lower}. Each further process needs connections of its own."
+    ))
 }
 
 /// Checks that projects' roles can't connect to the databases that they share with the platform. `serve` revokes this
@@ -196,6 +196,22 @@ async fn remove_stored_settings(connection: &mut PgConnection, report: &mut Repo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn too_few_connections_are_a_problem_with_a_remedy() {
+        let check = |max, projects, expected: Option<&str>| {
+            let problem = connections_problem(max, 3, projects, 49);
+            match expected {
+                None => assert_eq!(problem, None, "{max} {projects}"),
+                Some(expected) => assert!(problem.as_ref().is_some_and(|text| text.contains(expected)), "{problem:?}"),
+            }
+        };
+        check(132, 80, None);
+        check(131, 80, Some("set max_connections to 132 or more, or ATLASHUB_PROJECT_CONNECTIONS to 79 or less."));
+        check(100, 80, Some("set max_connections to 132 or more, or ATLASHUB_PROJECT_CONNECTIONS to 48 or less."));
+        // With fewer than five connections for projects, the configuration would be invalid.
+        check(56, 5, Some("set max_connections to 57 or more. Each"));
+    }
 
     #[test]
     fn missing_attributes_depend_on_the_server_version() {

@@ -28,6 +28,8 @@ const MAGIC: &[u8] = b"PGDMP";
 /// Number of bytes at the beginning of an archive that contain [`MAGIC`] and the version of the format.
 const VERSION_BYTES: usize = 7;
 
+/// Maximum number of connections of [`Restorer::load`] at a time: one updates the statistics, and one counts the rows.
+pub const LOAD_CONNECTIONS: usize = 2;
 /// Maximum number of attempts to log in while Postgres does not respond in time.
 const MAX_LOGIN_ATTEMPTS: u32 = 5;
 

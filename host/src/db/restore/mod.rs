@@ -43,7 +43,7 @@ mod translate;
 pub use contents::{ArchiveContents, Privileges};
 pub use error::RestoreError;
 pub use failed_objects::FailedObjects;
-pub use loader::{LoadTarget, Loaded};
+pub use loader::{LOAD_CONNECTIONS, LoadTarget, Loaded};
 pub use platform::LoadedPlatform;
 pub use restorer::{Archive, Restored, Restorer};
 pub use scratch::ScratchName;

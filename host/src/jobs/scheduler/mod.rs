@@ -33,7 +33,7 @@ use active_run::StopReason;
 use queries::EndingRun;
 use state::{STATEMENT_TIMEOUT, SchedulerState};
 
-pub use state::{RunEnded, RunObserver};
+pub use state::{RunEnded, RunObserver, SCHEDULER_CONNECTIONS};
 
 /// Time limit for recording the outcomes of abandoned runs at shutdown.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);

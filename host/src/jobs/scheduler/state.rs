@@ -54,6 +54,9 @@ pub(super) struct Outcome {
     pub(super) result: Option<Value>,
 }
 
+/// Number of connections of a scheduler, in addition to those of the platform's pool.
+pub const SCHEDULER_CONNECTIONS: usize = 4;
+
 /// State that the tasks of one scheduler share.
 pub(super) struct SchedulerState {
     pub(super) jobs: Jobs,
@@ -86,13 +89,15 @@ impl SchedulerState {
         outcomes: mpsc::UnboundedSender<Outcome>,
         observer: Option<Arc<dyn RunObserver>>,
     ) -> Self {
-        let connection =
-            |task| DedicatedConnection::for_fixed_statements(jobs.platform(), &format!("atlashub scheduler {task}"));
+        let tasks: [&str; SCHEDULER_CONNECTIONS] = ["planner", "claimer", "writer", "lease renewer"];
+        let [planner, claimer, writer, lease_renewer] = tasks.map(|task| {
+            DedicatedConnection::for_fixed_statements(jobs.platform(), &format!("atlashub scheduler {task}"))
+        });
         Self {
-            planner: connection("planner").with_asynchronous_commit(),
-            claimer: connection("claimer"),
-            writer: connection("writer"),
-            lease_renewer: connection("lease renewer"),
+            planner: planner.with_asynchronous_commit(),
+            claimer,
+            writer,
+            lease_renewer,
             worker: format!("{}-{}", std::process::id(), Uuid::new_v4().simple()),
             active_runs: DashMap::new(),
             run_permits: Arc::new(Semaphore::new(jobs.runs.config.concurrency)),

@@ -22,6 +22,12 @@ const UNIT_BYTES: usize = 1 << 10;
 /// Memory that is reserved for a call in addition to its arguments.
 const CALL_BYTES: usize = 1 << 10;
 
+/// Returns the maximum number of connections to Postgres that the calls of all plugins use at a time.
+pub fn max_postgres_connections(config: &PluginsConfig) -> usize {
+    let own = PluginsConfig::CONNECTIONS_PER_DUMP as usize * OWN_DUMPS + OWN_QUERIES;
+    config.postgres_connections() as usize + own
+}
+
 /// Limits of the host calls of all runs together.
 #[derive(Debug)]
 pub(in crate::plugins) struct CallLimits {

@@ -48,7 +48,7 @@ pub use backup_catalogue::{
 pub(super) use call::{Call, begin_call, charge_result, check_lease};
 pub use call_error::CallError;
 pub(super) use call_limits::CallLimits;
-pub use call_limits::{HeldMemory, RunCalls};
+pub use call_limits::{HeldMemory, RunCalls, max_postgres_connections};
 pub use failures::{FailureCause, LoggedFailures};
 pub use grants::Grants;
 pub use limits::LimitReached;

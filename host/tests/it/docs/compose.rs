@@ -7,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use atlashub::config::{Config, Role, VARIABLES, Vars};
+use atlashub::{
+    app::other_connections,
+    config::{Config, Role, VARIABLES, Vars},
+};
 use serde_json::Value;
 
 use crate::docs::markdown::{read_document, workspace_root};
@@ -138,10 +141,12 @@ fn pi_memory_limits_fit_into_2560_mib() {
 
 #[test]
 fn connection_budgets_fit_into_max_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let secrets = create_secrets(folder.path());
     let base = services("compose.yaml");
     let pi = services("compose.pi.yaml");
     for (kind, postgres, overrides) in [("base", &base["postgres"], None), ("pi", &pi["postgres"], Some(&pi))] {
-        let max_connections: u32 = postgres["command"]
+        let max_connections: usize = postgres["command"]
             .as_array()
             .unwrap()
             .iter()
@@ -149,18 +154,19 @@ fn connection_budgets_fit_into_max_connections() {
             .unwrap()
             .parse()
             .unwrap();
-        let needed: u32 = ["gateway", "scheduler"]
-            .map(|service| {
+        let needed: usize = [("gateway", Role::Gateway), ("scheduler", Role::Scheduler)]
+            .map(|(service, role)| {
                 let mut variables = environment(&base[service]);
                 variables.extend(overrides.iter().flat_map(|services| environment(&services[service])));
-                // The platform's own pool, listeners and provisioning need about 15 more.
-                variables["ATLASHUB_PROJECT_CONNECTIONS"].parse::<u32>().unwrap() + 15
+                let variables: BTreeMap<_, _> =
+                    with_secret_paths(variables, &secrets).chain(cloudflare_access()).collect();
+                let config = Config::from_vars(&Vars::from_pairs(variables), role).unwrap();
+                config.limits.project_connections + other_connections(&config)
             })
             .iter()
             .sum();
-        // Calls of plugins: two pools of ATLASHUB_PLUGIN_CONNECTIONS, and two connections per dump.
-        let plugins = 4 + 4 + 2 * (4 + 2);
-        assert!(needed + plugins + 10 <= max_connections, "{kind}: {needed} of {max_connections}");
+        // Postgres reserves three connections for superusers.
+        assert!(needed + 3 <= max_connections, "{kind}: {needed} of {max_connections}");
     }
 }
 
@@ -170,15 +176,9 @@ fn server_accepts_the_configuration_that_compose_sets() {
     let secrets = create_secrets(folder.path());
     let base = services("compose.yaml");
     let local = services("compose.local.yaml");
-    let access: BTreeMap<String, String> =
-        [("CF_ACCESS_TEAM_DOMAIN", "team.cloudflareaccess.com"), ("CF_ACCESS_AUD", "a")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
     for (service, role) in [("gateway", Role::Gateway), ("scheduler", Role::Scheduler)] {
-        let with_secret_paths = |variables: BTreeMap<String, String>| {
-            variables.into_iter().map(|(name, value)| (name, value.replace("/run/secrets", secrets.to_str().unwrap())))
-        };
-        let production: BTreeMap<_, _> = with_secret_paths(environment(&base[service])).chain(access.clone()).collect();
+        let production: BTreeMap<_, _> =
+            with_secret_paths(environment(&base[service]), &secrets).chain(cloudflare_access()).collect();
         let config = Config::from_vars(&Vars::from_pairs(production.clone()), role).unwrap();
         assert!(!config.embedded());
         // Without Cloudflare Access, nobody could sign in, so the server refuses to start.
@@ -188,7 +188,7 @@ fn server_accepts_the_configuration_that_compose_sets() {
             Config::from_vars(&Vars::from_pairs(unset.clone()), role).unwrap_err().variable,
             "CF_ACCESS_TEAM_DOMAIN"
         );
-        unset.extend(with_secret_paths(environment(&local[service])));
+        unset.extend(with_secret_paths(environment(&local[service]), &secrets));
         Config::from_vars(&Vars::from_pairs(unset), role).unwrap();
     }
 }
@@ -243,6 +243,18 @@ fn environment(service: &Value) -> BTreeMap<String, String> {
         .flatten()
         .map(|(name, value)| (name.clone(), with_defaults(&value_of(value))))
         .collect()
+}
+
+/// Replaces the folder of secrets in a container by `secrets`.
+fn with_secret_paths(variables: BTreeMap<String, String>, secrets: &Path) -> impl Iterator<Item = (String, String)> {
+    let secrets = secrets.to_str().unwrap().to_owned();
+    variables.into_iter().map(move |(name, value)| (name, value.replace("/run/secrets", &secrets)))
+}
+
+/// Returns the variables of Cloudflare Access, without which a server in production refuses to start.
+fn cloudflare_access() -> [(String, String); 2] {
+    [("CF_ACCESS_TEAM_DOMAIN", "team.cloudflareaccess.com"), ("CF_ACCESS_AUD", "a")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
 fn with_defaults(text: &str) -> String {

@@ -1,8 +1,13 @@
-//! Tables in the documents that are generated from the code. With `ATLASHUB_WRITE_DOCS=1` the tests update them.
+//! Tables and numbers in the documents that come from the code. With `ATLASHUB_WRITE_DOCS=1` the tests update them.
 
 use std::{fmt::Write as _, fs};
 
-use atlashub::{config::VARIABLES, error::TABLE, jobs::Schedule};
+use atlashub::{
+    app::other_connections,
+    config::{Config, Role, VARIABLES, Vars},
+    error::TABLE,
+    jobs::Schedule,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Europe::Berlin;
 
@@ -17,6 +22,19 @@ fn configuration_lists_every_variable() {
         writeln!(table, "| `{}`{file} | {default} | {} |", variable.name, variable.meaning).unwrap();
     }
     check_or_write_table("docs/CONFIGURATION.md", &table);
+}
+
+#[test]
+fn documents_state_the_numbers_of_connections_of_the_code() {
+    let config = Config::from_vars(&Vars::from_pairs([("ATLASHUB_ENV", "development")]), Role::All).unwrap();
+    let gateway = other_connections(&Config { role: Role::Gateway, ..config.clone() });
+    let jobs = other_connections(&config) - gateway;
+    for document in ["docs/CONFIGURATION.md", "docs/OPERATIONS.md"] {
+        let text = read(document).split_whitespace().collect::<Vec<_>>().join(" ");
+        for number in [format!("about {gateway} "), format!("about {jobs} more for each process that runs jobs")] {
+            assert!(text.contains(&number), "{document}: {number}");
+        }
+    }
 }
 
 #[test]
