@@ -84,7 +84,9 @@ test("revoking a key that is in use requires its name, and the key stops working
   await shown(revoke.getByText(/Last used .* Requests with it fail within a second\. This can't be undone\./));
   await shown(revoke.getByText(/^Secret key server, ah_sec_\w+…: /));
   assert.ok(await revoke.getByRole("button", { name: "Revoke key" }).isDisabled());
-  await revoke.getByRole("textbox", { name: "Type server to confirm" }).fill("server");
+  // "Cancel" has the focus. Typing moves it to the field.
+  await page.keyboard.type("server");
+  assert.equal(await revoke.getByRole("textbox", { name: "Type server to confirm" }).inputValue(), "server");
   await revoke.getByRole("button", { name: "Revoke key" }).click();
   await hidden(revoke);
   await eventually(async () => (await use(project, key)) === 401, "the refusal");
@@ -158,6 +160,20 @@ test("keys with the same name are told apart, and revoking the last publishable 
   await dialog.getByRole("button", { name: "Revoke key" }).click();
   await hidden(dialog);
   await shown(button(page, "Actions for default"));
+});
+
+test("keys move the focus through the list and open the actions of a key", async (t) => {
+  const { id } = await createProject("list keys");
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/keys`);
+  await shown(page.getByRole("table", { name: "API keys" }));
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label"));
+  await page.keyboard.press("j");
+  await eventually(async () => (await focused()) === "Actions for default (publishable)", "the first key");
+  await page.keyboard.press("j");
+  await eventually(async () => (await focused()) === "Actions for default (secret)", "the second key");
+  await page.keyboard.press(".");
+  await shown(page.getByRole("menuitem", { name: "Revoke key" }));
 });
 
 test("a filter without matches shows a message", async (t) => {

@@ -3,7 +3,10 @@
 
 use dioxus::prelude::*;
 
-use crate::{address, lazy, ui::Sheet};
+use crate::{
+    address, lazy,
+    ui::{CopyButton, Sheet},
+};
 
 struct Topic {
     /// Value of the parameter `help`.
@@ -31,7 +34,10 @@ pub fn HelpSheet(name: String) -> Element {
                 p { key: "{index}", "{paragraph}" }
             }
             if !topic.example.is_empty() {
-                div { class: "code", pre { tabindex: "0", "{topic.example}" } }
+                div { class: "code",
+                    pre { tabindex: "0", "{topic.example}" }
+                }
+                div { CopyButton { name: "Copy example", label: "Copy", text: topic.example } }
             }
         }
     }
@@ -95,12 +101,19 @@ const TOPICS: &[Topic] = &[
             "You can change a user's role, sign a user out everywhere, or disable a user. Users are in the table \
              auth.users of the project's database, so backups contain them.",
         ],
-        example: "curl \"$ATLASHUB_API_URL/v1/auth/login\" \\\n  -H \"x-api-key: $ATLASHUB_PUBLISHABLE_KEY\" \\\n  \
+        example: "# Sign in. /v1/auth/signup creates a user with the same body:\n\
+                  curl \"$ATLASHUB_API_URL/v1/auth/login\" \\\n  -H \"x-api-key: $ATLASHUB_PUBLISHABLE_KEY\" \\\n  \
                   -H 'content-type: application/json' \\\n  \
                   -d '{\"email\":\"ann@example.com\",\"password\":\"…\"}'\n\n\
-                  # Then, with session.accessToken of the response:\n\
+                  # Then read a table, with session.accessToken of the response:\n\
                   curl \"$ATLASHUB_API_URL/v1/db/books\" \\\n  -H \"x-api-key: $ATLASHUB_PUBLISHABLE_KEY\" \\\n  \
-                  -H \"authorization: Bearer $ACCESS_TOKEN\"",
+                  -H \"authorization: Bearer $ACCESS_TOKEN\"\n\n\
+                  # Get new tokens before the access token expires, with session.refreshToken:\n\
+                  curl \"$ATLASHUB_API_URL/v1/auth/refresh\" \\\n  -H \"x-api-key: $ATLASHUB_PUBLISHABLE_KEY\" \\\n  \
+                  -H 'content-type: application/json' \\\n  -d \"{\\\"refreshToken\\\":\\\"$REFRESH_TOKEN\\\"}\"\n\n\
+                  # Sign out:\n\
+                  curl -X POST \"$ATLASHUB_API_URL/v1/auth/logout\" \\\n  \
+                  -H \"x-api-key: $ATLASHUB_PUBLISHABLE_KEY\" \\\n  -H \"authorization: Bearer $ACCESS_TOKEN\"",
     },
     Topic {
         name: "jobs",

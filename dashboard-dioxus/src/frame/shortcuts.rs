@@ -174,8 +174,9 @@ fn move_in_list(step: isize, begins: bool) -> bool {
         None => begins.then_some(0),
     };
     let Some(row) = next.and_then(|next| rows.get(next)) else { return false };
-    // Prefers the link or button that opens the row over its checkbox and its menu.
-    let target = ["a", "button:not([aria-haspopup])", "button, input"]
+    // Prefers the link or button that opens the row over its checkbox and its menu. Entries of a closed menu can't have
+    // the focus.
+    let target = ["a:not([role=menuitem])", "button:not([aria-haspopup], [role=menuitem])", "button, input"]
         .into_iter()
         .find_map(|selector| row.query_selector(selector).ok().flatten()?.dyn_into::<HtmlElement>().ok());
     target.is_some_and(|target| target.focus().is_ok())

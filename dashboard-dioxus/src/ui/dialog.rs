@@ -231,6 +231,7 @@ pub fn Confirm(
                 input {
                     class: "input",
                     "aria-label": "Type {expected} to confirm",
+                    "data-confirm": "true",
                     autocomplete: "off",
                     spellcheck: "false",
                     value: "{text}",
@@ -251,6 +252,12 @@ pub fn Confirm(
                     r#type: "button",
                     autofocus: true,
                     disabled: !closable,
+                    onkeydown: move |event| {
+                        if is_text(&event) {
+                            // The browser then types the character into the field, if there is one.
+                            dom::focus("dialog[open] input[data-confirm]");
+                        }
+                    },
                     onclick: move |_| on_close.call(()),
                     "Cancel"
                 }
@@ -270,6 +277,13 @@ pub fn Confirm(
             }
         }
     }
+}
+
+/// Returns whether a key types a character that is not a space, which clicks buttons.
+fn is_text(event: &KeyboardEvent) -> bool {
+    let modifiers = event.modifiers();
+    let is_command = modifiers.ctrl() || modifiers.meta() || modifiers.alt();
+    !is_command && matches!(event.key(), Key::Character(text) if text != " ")
 }
 
 fn open_modal(event: MountedEvent) {
