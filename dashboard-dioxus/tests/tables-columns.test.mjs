@@ -16,6 +16,20 @@ test("button that adds a column writes SQL into a new query", async (t) => {
   await eventually(async () => (await text(page).inputValue()).trim() === expected, "the statement");
 });
 
+test("menu of a column writes SQL that changes it", async (t) => {
+  const project = await withTables("books");
+  const page = await openTable(t, project, { table: "books", tab: "structure" }, { narrow: true });
+  await button(page, "Actions for id").click();
+  await shown(page.getByRole("menuitem", { name: "Rename column" }));
+  assert.equal(await page.getByRole("menuitem", { name: "Accept NULL" }).count(), 0, "part of the key");
+  await page.keyboard.press("Escape");
+  await button(page, "Actions for price").click();
+  await page.getByRole("menuitem", { name: "Drop column" }).click();
+  await shown(query(page, 'alter table "books"'));
+  const expected = 'alter table "books"\n  drop column "price";';
+  await eventually(async () => (await text(page).inputValue()).trim() === expected, "the statement");
+});
+
 test("form adds a column to a table, and shows its SQL", async (t) => {
   const project = await withTables("books");
   const page = await openTable(t, project, { table: "books", tab: "structure" });

@@ -2,13 +2,14 @@
 //!
 //! [`list`] is the list beside the page. The tabs of an open table are [`rows`], [`structure`] and [`access`].
 //! [`view_as`] shows the rows as another caller. [`api_reference`] is the dialog with the requests for a table,
-//! [`new_table`] is the form for a new table, and [`new_column`] for another column. [`counted`] contains the exact
-//! numbers of rows, which replace estimates, and [`focus`] moves the focus to the grid. The address contains the state
-//! of the page: [`rows::query`] reads the filters, the order and the page of rows from it, and the parameter `new`
-//! names the open form.
+//! [`new_table`] is the form for a new table, and [`new_column`] for another column. [`column_menu`] writes SQL that
+//! changes a column. [`counted`] contains the exact numbers of rows, which replace estimates, and [`focus`] moves the
+//! focus to the grid. The address contains the state of the page: [`rows::query`] reads the filters, the order and the
+//! page of rows from it, and the parameter `new` names the open form.
 
 mod access;
 mod api_reference;
+mod column_menu;
 mod counted;
 mod focus;
 mod list;

@@ -1,5 +1,5 @@
 //! The tab "Structure": columns, indexes, constraints, foreign keys, triggers, policies, and the definition as SQL.
-//! Buttons write SQL for changes, which the owner runs. A dialog also adds a column.
+//! Buttons and menus write SQL for changes, which the owner runs. A dialog also adds a column.
 
 use api_types::{
     ColumnDetail, ConstraintKind, IdentityKind, PolicyCommand, ReferenceAction, TableKind, TablePolicy, TableReference,
@@ -8,6 +8,7 @@ use dioxus::prelude::*;
 
 use super::{
     access::{PolicyDialog, PolicyMenu, roles_in_words},
+    column_menu::ColumnMenu,
     new_column::NewColumnDialog,
     sql_link::SqlButton,
     table_page::{Shared, table_address},
@@ -125,6 +126,9 @@ fn Columns(project: String, detail: Shared) -> Element {
                     for name in ["Name", "Type", "Nullable", "Default", "Generated", "Comment"] {
                         th { key: "{name}", "{name}" }
                     }
+                    if is_table {
+                        th { class: "acts", span { class: "sr", "Actions" } }
+                    }
                 }
             }
             tbody {
@@ -158,6 +162,11 @@ fn Columns(project: String, detail: Shared) -> Element {
                             }}
                         }
                         td { class: "muted", {column.comment.clone().unwrap_or_else(|| "–".to_owned())} }
+                        if is_table {
+                            td { class: "acts",
+                                ColumnMenu { project: project.clone(), table: detail.name.clone(), column: column.clone() }
+                            }
+                        }
                     }
                 }
             }
