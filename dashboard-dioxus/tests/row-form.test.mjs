@@ -153,3 +153,22 @@ test("Tab goes from a field to its NULL button and then to the next field", asyn
   }
   assert.ok((await setNull.boundingBox()).y < (await body.boundingBox()).y, "the button is above the field");
 });
+
+test("buttons of a row's form stay in their place on a phone when typing starts", async (t) => {
+  const { id } = await createProject("places", [
+    "create table notes (id int primary key, body text)",
+    "insert into notes values (1, 'one')",
+  ]);
+  const page = await openPage(t, { narrow: true });
+  for (const [query, name] of [["row=1", "Save row"], ["new=row", "Create row"]]) {
+    await page.goto(`${url}/projects/${id}/tables?table=notes&${query}`);
+    const form = page.getByRole("dialog");
+    const save = button(form, name);
+    await shown(save);
+    await form.evaluate((sheet) => Promise.all(sheet.getAnimations().map((animation) => animation.finished)));
+    const before = await save.boundingBox();
+    await form.getByLabel(/^body/).fill("two");
+    await shown(form.getByText("Not saved"));
+    assert.deepEqual(await save.boundingBox(), before);
+  }
+});
