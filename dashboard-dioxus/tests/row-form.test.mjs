@@ -135,3 +135,40 @@ test("field keeps the focus and every key while its text becomes long, short, an
   await page.keyboard.press("Control+Enter");
   await eventually(async () => (await bodies())[0] === "x\ny", "the row with two lines");
 });
+
+test("Tab goes from a field to its NULL button and then to the next field", async (t) => {
+  const { id } = await createProject("order of Tab", ["create table notes (id int primary key, body text, size int)"]);
+  const page = await openPage(t);
+  await page.goto(`${url}/projects/${id}/tables?table=notes`);
+  await button(page, "Insert row").first().click();
+  const form = page.getByRole("dialog", { name: "New row in notes" });
+  const hasFocus = (element) =>
+    eventually(() => element.evaluate((field) => field === document.activeElement), "the focus");
+  const body = form.getByLabel(/^body/);
+  const setNull = form.getByRole("button", { name: "Set body to NULL" });
+  await form.getByLabel(/^id/).fill("1");
+  for (const next of [body, setNull, form.getByLabel(/^size/)]) {
+    await page.keyboard.press("Tab");
+    await hasFocus(next);
+  }
+  assert.ok((await setNull.boundingBox()).y < (await body.boundingBox()).y, "the button is above the field");
+});
+
+test("buttons of a row's form stay in their place on a phone when typing starts", async (t) => {
+  const { id } = await createProject("places", [
+    "create table notes (id int primary key, body text)",
+    "insert into notes values (1, 'one')",
+  ]);
+  const page = await openPage(t, { narrow: true });
+  for (const [query, name] of [["row=1", "Save row"], ["new=row", "Create row"]]) {
+    await page.goto(`${url}/projects/${id}/tables?table=notes&${query}`);
+    const form = page.getByRole("dialog");
+    const save = button(form, name);
+    await shown(save);
+    await form.evaluate((sheet) => Promise.all(sheet.getAnimations().map((animation) => animation.finished)));
+    const before = await save.boundingBox();
+    await form.getByLabel(/^body/).fill("two");
+    await shown(form.getByText("Not saved"));
+    assert.deepEqual(await save.boundingBox(), before);
+  }
+});

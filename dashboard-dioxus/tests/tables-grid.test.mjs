@@ -276,3 +276,31 @@ test("deleting the text of a number stages NULL", async (t) => {
   const { rows } = await admin("GET", `/projects/${project.id}/tables/notes/rows?eq.id=3`);
   assert.equal(rows[0].size, null);
 });
+
+test("typed letters choose the value of a boolean and of an enum, and Enter keeps it", async (t) => {
+  const project = await createProject("choices", [
+    "create type mood as enum ('happy', 'sad', 'angry')",
+    "create table days (id int primary key, done boolean, mood mood)",
+    "insert into days values (1, null, null), (2, true, 'happy'), (3, true, 'sad')",
+  ]);
+  const page = await openTable(t, project, { table: "days" });
+  const type = async (row, column, text) => {
+    await grid(page, "days").locator(`tr[data-row="${row - 1}"] > td[data-column="${column}"]`).click();
+    await page.keyboard.type(text);
+    await page.keyboard.press("Enter");
+  };
+  await type(1, 1, "true");
+  await type(2, 1, "f");
+  await type(3, 1, "n");
+  await type(1, 2, "sad");
+  await type(2, 2, "a");
+  await type(3, 2, "NULL");
+  await page.locator("[data-save-changes]").click();
+  const expected = [
+    { id: 1, done: true, mood: "sad" },
+    { id: 2, done: false, mood: "angry" },
+    { id: 3, done: null, mood: null },
+  ];
+  await hidden(unsaved(page));
+  assert.deepEqual(await rowsOf(project, "days"), expected);
+});

@@ -237,6 +237,19 @@ test("cards begin with a text that describes the row", async (t) => {
   await shown(cards.filter({ hasText: "price 3.00" }).getByRole("link", { name: "Empty text", exact: true }));
 });
 
+test("every line of a card opens its row, and a nullable text comes before a time", async (t) => {
+  const project = await createProject("tapped cards", [
+    "create table notes (id int primary key, at timestamptz default now(), title text, size int)",
+    "insert into notes (id, title, size) values (1, 'Soup', 7)",
+  ]);
+  const page = await openTable(t, project, { table: "notes" }, { narrow: true });
+  const card = page.getByRole("list", { name: "Rows of notes" }).getByRole("listitem");
+  await shown(card.getByRole("link", { name: "Soup", exact: true }));
+  const { x, y, width, height } = await card.locator("p").first().boundingBox();
+  await page.touchscreen.tap(x + width / 2, y + height / 2);
+  await shown(page.getByRole("dialog", { name: /^notes/ }));
+});
+
 test("the page is accessible", async (t) => {
   const project = await withTables("books");
   for (const query of [

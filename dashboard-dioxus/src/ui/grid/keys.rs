@@ -57,6 +57,8 @@ fn edit(state: State, event: &KeyboardEvent) -> bool {
         Key::Character(letter) if control(event) && letter.eq_ignore_ascii_case("s") => {
             next(row, column) && page_key(state, event)
         }
+        // Space opens the list of values.
+        Key::Character(letter) if !control(event) && !modifiers.alt() && letter != " " => state.type_choice(&letter),
         Key::Enter if !modifiers.alt() => next(row + 1, column),
         Key::Tab if modifiers.shift() && column > 0 => next(row, column - 1),
         Key::Tab if !modifiers.shift() && column + 1 < extent.columns => next(row, column + 1),

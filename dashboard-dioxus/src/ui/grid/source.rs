@@ -215,4 +215,16 @@ pub struct Field {
     pub text: String,
     /// The possible values, if they are few.
     pub choices: Option<Vec<String>>,
+    /// Whether the empty text, which stands for `NULL`, is one of the choices.
+    pub null_choice: bool,
+}
+
+impl Field {
+    /// Returns the first choice that begins with what was typed, in upper or lower case. `NULL` is the last choice.
+    pub(super) fn chosen(&self, typed: &str) -> Option<String> {
+        let typed = typed.to_lowercase();
+        let begins = |choice: &str| !typed.is_empty() && choice.to_lowercase().starts_with(&typed);
+        let choice = self.choices.as_ref()?.iter().find(|choice| begins(choice.as_str())).cloned();
+        choice.or_else(|| (self.null_choice && begins("NULL")).then(String::new))
+    }
 }

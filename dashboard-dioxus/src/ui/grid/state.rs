@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) edit: Signal<Option<Edit>>,
     /// The text of the cell that is being edited. Typing does not redraw the grid.
     pub(super) draft: Signal<String>,
+    /// The letters that were typed to choose a value.
+    pub(super) typed: Signal<String>,
     /// Where the menu of the cursor's cell is open.
     pub(super) menu: Signal<Option<MenuCorner>>,
     pub(super) element: Signal<Option<Node>>,
@@ -90,6 +92,7 @@ pub(super) fn use_state(
         can_select: use_memo(move || source.read().selection().is_some()),
         edit: use_signal(|| None),
         draft: use_signal(String::new),
+        typed: use_signal(String::new),
         menu: use_signal(|| None),
         element: use_signal(|| None),
         focus_requests: use_signal(|| 0),
@@ -275,13 +278,18 @@ impl State {
         }
     }
 
-    /// Begins to edit a cell, or opens it if it can't be edited in the grid. `text` replaces the text of the cell.
+    /// Begins to edit a cell, or opens it if it can't be edited in the grid. `text` replaces the text of the cell, or
+    /// chooses the value that begins with it.
     pub(super) fn begin_edit(mut self, position: CellPosition, text: Option<String>) {
         let source = self.source.peek().clone();
         let Some(field) = source.edit(position) else { return source.open(position) };
-        let text = text.filter(|_| field.choices.is_none());
-        self.draft.set(text.unwrap_or_else(|| field.text.clone()));
+        let new_text = text.clone().filter(|_| field.choices.is_none());
+        self.draft.set(new_text.unwrap_or_else(|| field.text.clone()));
         self.edit.set(Some(Edit { position, field }));
+        self.typed.set(String::new());
+        if let Some(letter) = text {
+            self.type_choice(&letter);
+        }
     }
 
     /// Sets the selected cells to `NULL`. Returns false if none of them can be changed.

@@ -239,7 +239,9 @@ impl GridSource for Rows {
         let text = Some(self.text(position).unwrap_or_default()).filter(|text| !text.contains('\n'))?;
         let booleans = || ["true", "false"].map(str::to_owned).to_vec();
         let choices = column.enum_values.or_else(|| (column.data_type == "boolean").then(booleans));
-        Some(Field { cell: Edited::new(cell), text, choices })
+        // The empty text stands for `NULL`.
+        let null_choice = cell.empty_is_null;
+        Some(Field { cell: Edited::new(cell), text, choices, null_choice })
     }
 
     fn can_change(&self, position: CellPosition) -> bool {

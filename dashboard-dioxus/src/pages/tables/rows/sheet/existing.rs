@@ -144,17 +144,18 @@ fn RowForm(
                         "aria-disabled": is_busy || !is_dirty,
                         "Save row"
                     }
-                    if is_dirty {
-                        button {
-                            class: "btn btn-ghost",
-                            r#type: "button",
-                            "aria-disabled": is_busy,
-                            onclick: move |_| {
+                    // Shown without changes too, so that no button moves when the owner begins to type.
+                    button {
+                        class: "btn btn-ghost",
+                        r#type: "button",
+                        "aria-disabled": is_busy,
+                        onclick: move |_| {
+                            if is_dirty {
                                 staged::discard_row(&view.staged.peek(), &to_discard);
-                                on_close.call(());
-                            },
-                            "Cancel"
-                        }
+                            }
+                            on_close.call(());
+                        },
+                        "Cancel"
                     }
                 }
                 if view.detail.read().supports.insert {

@@ -87,50 +87,13 @@ fn RowField(
     let change = move |text: String| on_change.call(Some(Some(text)));
     rsx! {
         div { class: "field row-field",
-            div { class: "row row-1",
+            div { class: "row row-1 row-field-head",
                 label { class: "lab", r#for: "{id}",
                     span { class: "mono", "{column.name}" }
                     if is_required {
                         RequiredMark {}
                     }
                     span { class: "faint label", {describe(&column)} }
-                }
-                span { class: "push row row-1",
-                    if let (Some(reference), Some(text)) = (&reference, &now) {
-                        OpenReferenced {
-                            view,
-                            reference: reference.clone(),
-                            column: column.name.clone(),
-                            text: text.clone(),
-                        }
-                    }
-                    if is_document(&column.data_type) && is_open {
-                        FieldAct {
-                            label: "Format JSON",
-                            onselect: {
-                                let now = now.clone();
-                                move |()| {
-                                    if let Some(text) = now.as_deref().and_then(format_json) {
-                                        change(text);
-                                    }
-                                }
-                            },
-                        }
-                    }
-                    if is_new && is_open && is_changed && has_default(&column) {
-                        FieldAct {
-                            label: "Default",
-                            name: "Use the default of {column.name}",
-                            onselect: move |()| on_change.call(None),
-                        }
-                    }
-                    if column.nullable && is_open && value.now != Some(None) {
-                        FieldAct {
-                            label: "NULL",
-                            name: "Set {column.name} to NULL",
-                            onselect: move |()| on_change.call(Some(None)),
-                        }
-                    }
                 }
             }
             if let Some(bytes) = value.whole_bytes {
@@ -151,12 +114,50 @@ fn RowField(
                     id: id.clone(),
                     column: column.clone(),
                     value: value.clone(),
-                    reference,
+                    reference: reference.clone(),
                     is_locked,
                     is_required,
                     is_wrong: problem.is_some(),
                     autofocus,
                     onchange: change,
+                }
+            }
+            // After the field, so that Tab goes to the field first. The style shows the buttons above it.
+            span { class: "row row-1 row-field-acts",
+                if let (Some(reference), Some(text)) = (&reference, &now) {
+                    OpenReferenced {
+                        view,
+                        reference: reference.clone(),
+                        column: column.name.clone(),
+                        text: text.clone(),
+                    }
+                }
+                if is_document(&column.data_type) && is_open {
+                    FieldAct {
+                        label: "Format JSON",
+                        onselect: {
+                            let now = now.clone();
+                            move |()| {
+                                if let Some(text) = now.as_deref().and_then(format_json) {
+                                    change(text);
+                                }
+                            }
+                        },
+                    }
+                }
+                if is_new && is_open && is_changed && has_default(&column) {
+                    FieldAct {
+                        label: "Default",
+                        name: "Use the default of {column.name}",
+                        onselect: move |()| on_change.call(None),
+                    }
+                }
+                if column.nullable && is_open && value.now != Some(None) {
+                    FieldAct {
+                        label: "NULL",
+                        name: "Set {column.name} to NULL",
+                        onselect: move |()| on_change.call(Some(None)),
+                    }
                 }
             }
             if let Some(problem) = problem {

@@ -130,7 +130,7 @@ pub(in crate::pages::tables::rows) fn NewRow(view: View) -> Element {
                     },
                     "Cancel"
                 }
-                span { class: "push muted label", role: "status",
+                span { class: "push muted label row-status", role: "status",
                     if checking() {
                         "The server did not respond. Finding out whether it created the row…"
                     } else if !typed.read().is_empty() {
