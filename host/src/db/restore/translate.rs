@@ -84,8 +84,8 @@ impl Roles<'_> {
                 let name = format!("policy {} of {}", policy.policy_name, table.unwrap_or_default());
                 Some(match self.role_list(&policy.roles, sql, ListOf::Some) {
                     Some(edit) => Ok((edit.into_iter().collect(), OnFailure::Fail)),
-                    // A policy of roles that don't exist here applies to nobody.
-                    None => Err(format!("{name}, which applies to roles that don't exist here")),
+                    // The roles may exist on this server, but none of the project's callers uses them.
+                    None => Err(format!("{name}, which applies only to roles outside the project")),
                 })
             }
             NodeEnum::CommentStmt(_) => Some(Ok((Vec::new(), OnFailure::Warn))),
@@ -318,6 +318,14 @@ mod tests {
         ] {
             check(sql, Some("source01"), &[]);
         }
+    }
+
+    #[test]
+    fn policies_of_roles_outside_the_project_are_listed() {
+        let privileges = Privileges::OfProject("source01".to_owned());
+        let sql = "CREATE POLICY a ON public.b TO postgres USING (true);";
+        let left_out = translate(sql, &privileges, "target01").unwrap().left_out;
+        assert_eq!(left_out, ["policy a of public.b, which applies only to roles outside the project"]);
     }
 
     #[test]
