@@ -64,7 +64,7 @@ pub struct Restore {
     /// Why the restore or its rollback failed. Null if neither did.
     pub error_text: Option<String>,
     /// Objects that were not restored as the archive has them: those that were left out, check constraints that are
-    /// `NOT VALID` because rows violate them, and policies and privileges of roles that don't exist. With Postgres's
+    /// `NOT VALID` because rows violate them, and policies and privileges of roles outside the project. With Postgres's
     /// reason, for example `INDEX public.items_name_idx: could not create unique index "items_name_idx"`.
     pub left_out: Vec<String>,
     /// When the restore was planned.

@@ -1,8 +1,8 @@
 //! The application: puts the slices together.
 //!
 //! [`App`] holds the state of every slice. `build` creates it from the configuration. `background` starts and stops the
-//! background tasks. `connections` counts connections to Postgres. `notices` turns the outcome of runs and the rejection
-//! of plugins into notifications. `sealed_values` collects the sealed columns.
+//! background tasks. `connections` counts connections to Postgres. `notices` turns the outcome of runs and the
+//! rejection of plugins into notifications. `sealed_values` collects the sealed columns.
 
 mod background;
 mod build;

@@ -76,8 +76,8 @@ pub(super) async fn read_body(response: reqwest::Response, max_bytes: usize) -> 
 }
 
 /// Returns the chunks of a body, decoded if it has one of the [`STREAMED_ENCODINGS`]. `max_bytes` limits the compressed
-/// bytes; the caller limits the decoded ones. A body with another encoding is an error unless it is empty, because the
-/// run's secrets can't be found and redacted in it.
+/// bytes (see [`is_too_large`]); the caller limits the decoded ones. A body with another encoding is an error unless it
+/// is empty, because the run's secrets can't be found and redacted in it.
 pub(super) fn stream_body(response: reqwest::Response, max_bytes: u64) -> BoxStream<'static, io::Result<Bytes>> {
     let encoding = streamed_encoding_of(response.headers());
     let raw = response.bytes_stream().map_err(io::Error::other);
@@ -89,17 +89,30 @@ pub(super) fn stream_body(response: reqwest::Response, max_bytes: u64) -> BoxStr
             return raw.map(move |chunk| chunk.and_then(&refuse)).boxed();
         }
     };
+    let mut size = 0;
+    let raw = raw.map(move |chunk| {
+        let chunk = chunk?;
+        size += chunk.len() as u64;
+        if size > max_bytes { Err(io::Error::from(io::ErrorKind::FileTooLarge)) } else { Ok(chunk) }
+    });
     let decoded = async move {
         let mut raw = StreamReader::new(Box::pin(raw));
         if raw.fill_buf().await?.is_empty() {
             // The body is empty, for example in the response to a HEAD request.
             return Ok(stream::empty().boxed());
         }
-        let decoded = ReaderStream::with_capacity(decoder(encoding, raw.take(max_bytes)), CHUNK_BYTES);
-        let error = |error| if is_of_connection(&error) { error } else { undecodable("it is damaged") };
+        let decoded = ReaderStream::with_capacity(decoder(encoding, raw), CHUNK_BYTES);
+        let error = |error| {
+            if is_of_connection(&error) || is_too_large(&error) { error } else { undecodable("it is damaged") }
+        };
         Ok::<_, io::Error>(decoded.map_err(error).boxed())
     };
     stream::once(decoded).try_flatten().boxed()
+}
+
+/// Returns whether a streamed body has more compressed bytes than the limit.
+pub(super) fn is_too_large(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::FileTooLarge
 }
 
 /// Returns whether a streamed body with these headers is decoded.
@@ -174,7 +187,30 @@ fn is_large_window(first: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use async_compression::tokio::bufread::GzipEncoder;
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
+
+    #[tokio::test]
+    async fn compressed_body_above_the_limit_is_too_large_and_not_damaged() {
+        // Compression does not make these bytes smaller.
+        let bytes: Vec<u8> = (0..64_u32).flat_map(|number| Sha256::digest(number.to_le_bytes()).to_vec()).collect();
+        let mut compressed = Vec::new();
+        GzipEncoder::new(bytes.as_slice()).read_to_end(&mut compressed).await.unwrap();
+        let read = async |body: &[u8], max_bytes: usize| {
+            let response = axum::http::Response::builder().header(header::CONTENT_ENCODING, "gzip");
+            let response = reqwest::Response::from(response.body(body.to_vec()).unwrap());
+            stream_body(response, max_bytes as u64).try_collect::<Vec<Bytes>>().await
+        };
+        let size = compressed.len();
+        assert!(size > bytes.len());
+        assert_eq!(read(&compressed, size).await.unwrap().concat(), bytes);
+        let error = read(&compressed, size - 1).await.unwrap_err();
+        assert!(is_too_large(&error), "{error}");
+        let error = read(&compressed[..size - 1], size).await.unwrap_err();
+        assert!(!is_too_large(&error) && error.to_string().contains("it is damaged"), "{error}");
+    }
 
     #[test]
     fn streamed_body_with_another_encoding_is_refused() {

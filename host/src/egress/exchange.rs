@@ -18,7 +18,7 @@ use url::Host;
 use super::{
     EgressError, EgressRequest, EgressResponse, EgressStream, EgressUpload, MAX_RESPONSE_BYTES, ResolveHost,
     SystemResolver,
-    body::{ACCEPTED_ENCODINGS, STREAMED_ENCODINGS, is_decoded_in_stream, read_body, stream_body},
+    body::{ACCEPTED_ENCODINGS, STREAMED_ENCODINGS, is_decoded_in_stream, is_too_large, read_body, stream_body},
     client::{build_client, tls_config},
     error::{reason_of, reason_of_body},
     hop::{Hop, HopBody},
@@ -167,18 +167,20 @@ impl Egress {
         let reading = (stream_body(response, max_bytes), 0_u64, open);
         let body = stream::try_unfold(reading, move |(mut chunks, mut size, open)| {
             let (broken, failure) = (broken.clone(), failure.clone());
+            let too_large = move || EgressError::TooLarge { of: "response", max: max_bytes };
             async move {
                 let Ok(chunk) = tokio::time::timeout_at(deadline, chunks.next()).await else {
                     return Err(EgressError::Timeout { after, status: Some(status) });
                 };
                 let chunk = match chunk {
                     Some(Ok(chunk)) => chunk,
+                    Some(Err(error)) if is_too_large(&error) => return Err(too_large()),
                     Some(Err(error)) => return Err(failure.get().unwrap_or_else(|| broken(reason_of_body(&error)))),
                     None => return failure.get().map_or(Ok(None), Err),
                 };
                 size += chunk.len() as u64;
                 if size > max_bytes {
-                    return Err(EgressError::TooLarge { of: "response", max: max_bytes });
+                    return Err(too_large());
                 }
                 Ok(Some((chunk, (chunks, size, open))))
             }

@@ -52,16 +52,6 @@ impl StoreError {
         matches!(self, Self::NotFound { .. })
     }
 
-    /// Returns the HTTP status of `NotFound`, `PreconditionFailed` and `Refused`, and `None` for other errors.
-    pub fn refused_status(&self) -> Option<u16> {
-        match self {
-            Self::NotFound { .. } => Some(404),
-            Self::PreconditionFailed { .. } => Some(412),
-            Self::Refused { status, .. } => Some(*status),
-            _ => None,
-        }
-    }
-
     /// Returns whether the store refuses the access key. The owner must then change the configuration. A refusal
     /// because of a wrong clock does not count: it ends when the clock is right again.
     pub fn is_key_refused(&self) -> bool {

@@ -337,7 +337,7 @@ async fn run_late(client: &ExclusiveClient, statements: &[LateStatement]) -> Res
 }
 
 /// Returns the beginning of a statement as one line, without comments.
-fn one_line(sql: &str) -> String {
+pub(super) fn one_line(sql: &str) -> String {
     let lines = sql.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
     lines.collect::<Vec<_>>().join(" ").chars().take(200).collect()
 }

@@ -10,14 +10,14 @@ use pg_query::{
 };
 use postgres_protocol::escape::escape_identifier;
 
-use super::contents::Privileges;
+use super::{contents::Privileges, loader::one_line};
 use crate::db::DbRole;
 
 /// Translated statements.
 #[derive(Debug, Default)]
 pub(super) struct Translated {
     pub(super) statements: Vec<LateStatement>,
-    /// Descriptions of the policies that could not be translated.
+    /// Descriptions of the policies and privileges that could not be translated.
     pub(super) left_out: Vec<String>,
 }
 
@@ -84,13 +84,19 @@ impl Roles<'_> {
                 let name = format!("policy {} of {}", policy.policy_name, table.unwrap_or_default());
                 Some(match self.role_list(&policy.roles, sql, ListOf::Some) {
                     Some(edit) => Ok((edit.into_iter().collect(), OnFailure::Fail)),
-                    // A policy of roles that don't exist here applies to nobody.
-                    None => Err(format!("{name}, which applies to roles that don't exist here")),
+                    // The roles may exist on this server, but none of the project's callers uses them.
+                    None => Err(format!("{name}, which applies only to roles outside the project")),
                 })
             }
             NodeEnum::CommentStmt(_) => Some(Ok((Vec::new(), OnFailure::Warn))),
-            NodeEnum::GrantStmt(grant) => self.grant(grant, sql).map(Ok),
-            NodeEnum::AlterDefaultPrivilegesStmt(defaults) => self.default_privileges(defaults, sql).map(Ok),
+            NodeEnum::GrantStmt(grant) => match self.grant(grant, sql) {
+                Some(translated) => Some(Ok(translated)),
+                None => self.lost_privileges(grant, &[], sql).map(Err),
+            },
+            NodeEnum::AlterDefaultPrivilegesStmt(defaults) => match self.default_privileges(defaults, sql) {
+                Some(translated) => Some(Ok(translated)),
+                None => self.lost_privileges(defaults.action.as_ref()?, &owners(defaults), sql).map(Err),
+            },
             // This statement runs after the data was loaded, because materialized views over tables that force
             // row-level security can't be filled.
             NodeEnum::AlterTableStmt(alter) if enables_row_security(alter) => Some(Ok((Vec::new(), OnFailure::Fail))),
@@ -126,6 +132,19 @@ impl Roles<'_> {
         Some((edits, on_failure))
     }
 
+    /// Describes the privileges of a statement that is left out because it names a role that does not belong to the
+    /// dumped project. `owners` are the roles whose default privileges it changes. Returns `None` for a statement that
+    /// need not be reported: it revokes privileges, the privileges of a new project replace all others, or AtlasHub
+    /// grants the privileges itself, as to the role for end-user login.
+    fn lost_privileges(&self, grant: &GrantStmt, owners: &[&RoleSpec], sql: &str) -> Option<String> {
+        if self.source.is_none() || !grant.is_grant {
+            return None;
+        }
+        let mut roles = grant.grantees.iter().filter_map(role_spec).chain(owners.iter().copied());
+        let other = roles.find(|spec| !is_public(spec) && self.role(spec).is_none())?;
+        Some(format!("`{}`: {} is not a role of the dumped project", one_line(sql), other.rolename))
+    }
+
     /// Translates a list of roles. Returns `None` if no role can be translated, or if only some can and `list` is
     /// [`ListOf::All`]. Returns `Some(None)` for a list that the statement leaves out, which stands for `PUBLIC`.
     fn role_list(&self, nodes: &[Node], sql: &str, list: ListOf) -> Option<Option<Edit>> {
@@ -148,12 +167,17 @@ impl Roles<'_> {
         if is_public(spec) {
             return Some("PUBLIC".to_owned());
         }
+        let role = self.role(spec).filter(|role| DbRole::OF_EVERY_PROJECT.contains(role))?;
+        Some(escape_identifier(&role.name(self.target)))
+    }
+
+    /// Returns the role of the dumped project that the archive names.
+    fn role(&self, spec: &RoleSpec) -> Option<DbRole> {
         if spec.roletype != RoleSpecType::RolespecCstring as i32 {
             return None;
         }
         let suffix = spec.rolename.strip_prefix("proj_")?.strip_prefix(self.source?)?.strip_prefix('_')?;
-        let role = DbRole::OF_EVERY_PROJECT.into_iter().find(|role| role.suffix() == suffix)?;
-        Some(escape_identifier(&role.name(self.target)))
+        DbRole::ALL.into_iter().find(|role| role.suffix() == suffix)
     }
 }
 
@@ -170,6 +194,18 @@ fn role_spec(node: &Node) -> Option<&RoleSpec> {
         Some(NodeEnum::RoleSpec(spec)) => Some(spec),
         _ => None,
     }
+}
+
+/// Returns the roles whose default privileges a statement changes.
+fn owners(defaults: &AlterDefaultPrivilegesStmt) -> Vec<&RoleSpec> {
+    let lists = defaults.options.iter().filter_map(|option| match &option.node {
+        Some(NodeEnum::DefElem(option)) if option.defname == "roles" => match &option.arg.as_ref()?.node {
+            Some(NodeEnum::List(roles)) => Some(&roles.items),
+            _ => None,
+        },
+        _ => None,
+    });
+    lists.flatten().filter_map(role_spec).collect()
 }
 
 fn is_public(spec: &RoleSpec) -> bool {
@@ -282,6 +318,48 @@ mod tests {
         ] {
             check(sql, Some("source01"), &[]);
         }
+    }
+
+    #[test]
+    fn policies_of_roles_outside_the_project_are_listed() {
+        let privileges = Privileges::OfProject("source01".to_owned());
+        let sql = "CREATE POLICY a ON public.b TO postgres USING (true);";
+        let left_out = translate(sql, &privileges, "target01").unwrap().left_out;
+        assert_eq!(left_out, ["policy a of public.b, which applies only to roles outside the project"]);
+    }
+
+    #[test]
+    fn privileges_of_roles_outside_the_project_are_listed() {
+        let check = |sql: &str, source: Option<&str>, expected: &[&str]| {
+            let privileges = source.map_or(Privileges::Standard, |source| Privileges::OfProject(source.to_owned()));
+            let translated = translate(sql, &privileges, "target01").unwrap();
+            assert!(translated.statements.is_empty(), "{sql}: {:?}", translated.statements);
+            assert_eq!(translated.left_out, expected, "{sql}");
+        };
+        check(
+            "--\n-- Name: TABLE t; Type: ACL\n--\n\nGRANT SELECT ON TABLE public.t TO reporting;\n\
+             GRANT UPDATE(id) ON TABLE public.t TO \"My Role\";",
+            Some("source01"),
+            &[
+                "`GRANT SELECT ON TABLE public.t TO reporting`: reporting is not a role of the dumped project",
+                "`GRANT UPDATE(id) ON TABLE public.t TO \"My Role\"`: My Role is not a role of the dumped project",
+            ],
+        );
+        let of_owner = "ALTER DEFAULT PRIVILEGES FOR ROLE proj_source01_owner GRANT SELECT ON TABLES TO reporting";
+        let of_other = "ALTER DEFAULT PRIVILEGES FOR ROLE loader GRANT SELECT ON TABLES TO proj_source01_anon";
+        for (sql, role) in [(of_owner, "reporting"), (of_other, "loader")] {
+            check(sql, Some("source01"), &[&format!("`{sql}`: {role} is not a role of the dumped project")]);
+        }
+        for sql in [
+            "REVOKE ALL ON TABLE public.t FROM reporting;",
+            // AtlasHub grants these privileges itself.
+            "GRANT SELECT ON TABLE public.t TO proj_source01_query;",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE proj_source01_auth GRANT SELECT ON TABLES TO proj_source01_backup;",
+        ] {
+            check(sql, Some("source01"), &[]);
+        }
+        // The plan says that the restored project has the privileges of a new one.
+        check("GRANT SELECT ON TABLE public.t TO reporting;", None, &[]);
     }
 
     #[test]

@@ -205,7 +205,7 @@ async fn exposure_and_policies_apply_to_the_roles_of_another_project() {
     source
         .sql(&format!(
             "CREATE TABLE open (id int PRIMARY KEY); INSERT INTO open VALUES (1);
-             CREATE TABLE closed (id int PRIMARY KEY);
+             CREATE TABLE closed (id int PRIMARY KEY); GRANT SELECT ON open TO pg_monitor;
              CREATE TABLE notes (id int PRIMARY KEY, owner uuid);
              INSERT INTO notes VALUES (1, '7b0f8a4e-36c1-4c0b-9d4e-0a1c2e3f4a5b'), (2, gen_random_uuid());
              ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
@@ -221,6 +221,8 @@ async fn exposure_and_policies_apply_to_the_roles_of_another_project() {
     assert!(planned["plan"]["warnings"].to_string().contains("`source`"), "{planned}");
     let (_, run) = confirm(&app, &planned, &target).await;
     assert_eq!(run["status"], "success", "{run}");
+    let lost = "`GRANT SELECT ON TABLE public.open TO pg_monitor`: pg_monitor is not a role of the dumped project";
+    assert_eq!(run["result"]["leftOut"], json!([lost]), "{run}");
 
     let (status, body) = target.publishable().get("/v1/db/open").await;
     assert_eq!((status, &body["rows"]), (StatusCode::OK, &json!([{ "id": 1 }])), "{body}");

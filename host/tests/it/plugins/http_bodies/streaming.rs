@@ -10,6 +10,7 @@ use std::{
 
 use atlashub::jobs::RunFailure;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::{io::AsyncWriteExt as _, sync::Semaphore};
 
 use super::{CHUNKED, Connections, limits, platform, until_closed};
@@ -120,10 +121,14 @@ async fn server_sends_no_faster_than_the_plugin_reads() {
 #[tokio::test]
 async fn compressed_bodies_are_decoded_up_to_the_maximum_size() {
     let (small, bomb) = (compress("gzip", b"text").await, compress("deflate", &vec![0; 64 << 20]).await);
+    // Compression does not make these bytes smaller. They have 32 bytes more than 1 MiB.
+    let noise: Vec<u8> = (0..=1_u32 << 15).flat_map(|number| Sha256::digest(number.to_le_bytes()).to_vec()).collect();
+    let noise = compress("gzip", &noise).await;
     let server = WebServer::start(move |request| match request.target.as_str() {
         "/small" => WebResponse::with(200, &[("content-encoding", "gzip")], &small),
         "/none" => WebResponse::with(200, &[("content-encoding", "gzip")], b""),
         "/bomb" => WebResponse::with(200, &[("content-encoding", "deflate")], &bomb),
+        "/noise" => WebResponse::with(200, &[("content-encoding", "gzip")], &noise),
         _ => WebResponse::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()),
     })
     .await;
@@ -136,7 +141,7 @@ async fn compressed_bodies_are_decoded_up_to_the_maximum_size() {
     assert_eq!((&head["headers"]["content-encoding"], &head["end"]), (&json!("gzip"), &json!(0)));
 
     let one = limits(|config| config.http_body_mib = 1);
-    for path in ["/bomb", "/endless"] {
+    for path in ["/bomb", "/noise", "/endless"] {
         for to in [Value::Null, platform.object("uploads/bomb")] {
             let params = json!({ "url": server.url(path), "to": to });
             let response = result_of(platform.guest_with(one, everything(), "open", params).await.run().await);
