@@ -7,7 +7,6 @@ import { button, createProject, eventually, hidden, shown } from "./support.mjs"
 
 const SCHEMA = [
   "create table authors (id int8 primary key, name text)",
-  "create table recipes (id int8 primary key, author_id int8, title text)",
   "insert into authors select n, 'author ' || n from generate_series(1, 40) n",
 ];
 
@@ -43,13 +42,6 @@ test("Enter after an alias starts a line, and no table is suggested there", asyn
   await page.keyboard.type("where a.id = 7");
   await page.keyboard.press("Control+Enter");
   await shown(cell(page, "author 7"));
-});
-
-test("tables come before columns after JOIN", async (t) => {
-  const page = await openEmpty(t);
-  await page.keyboard.type("select r.title from recipes r join au");
-  await shown(suggestion(page, "author_id"));
-  await shown(suggestions(page).locator(".monaco-list-row.focused").getByText("authors", { exact: true }));
 });
 
 test("columns of a table after a comma without a space are suggested", async (t) => {

@@ -18,12 +18,6 @@ pub fn use_is_narrow() -> bool {
     *IS_NARROW.read()
 }
 
-/// Returns whether the page is as narrow as a phone now, without a subscription.
-pub fn is_narrow() -> bool {
-    watch();
-    *IS_NARROW.peek()
-}
-
 fn watch() {
     if WATCHED.with_borrow(Option::is_some) {
         return;

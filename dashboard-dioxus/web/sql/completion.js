@@ -15,8 +15,6 @@ const BEFORE_ALIAS = new RegExp(
   String.raw`(?:\b(?:from|join|update|into|table)|,)\s+(?:only\s+)?(?:(?:${NAME})\s*\.\s*)?(${NAME})\s+(?:as\s+)?$`,
   "iu",
 );
-// Matches text after which the name of a table usually follows.
-const BEFORE_TABLE = /\b(?:from|join|update|into|table)\s+(?:only\s+)?$/iu;
 // Number of characters before the cursor that are searched for the name of a table.
 const BEFORE_CHARACTERS = 400;
 // Number of characters before and after the cursor that are searched for aliases.
@@ -58,11 +56,10 @@ export const completionProvider = {
 // Returns the items at a position without a qualifier. `typed` is the number of characters of the word that are typed.
 function unqualified(text, position, typed) {
   const wordStart = position - typed;
-  const before = text.slice(Math.max(0, wordStart - BEFORE_CHARACTERS), wordStart);
-  const name = BEFORE_ALIAS.exec(before)?.[1];
+  const name = BEFORE_ALIAS.exec(text.slice(Math.max(0, wordStart - BEFORE_CHARACTERS), wordStart))?.[1];
   // After a name, the word is an alias, a keyword, or the type of a new column.
   if (name && ![...KEYWORDS, "only", "of"].includes(name.toLowerCase())) return [...keywordItems(), ...typeItems()];
-  return everything(statementAround(text, position), BEFORE_TABLE.test(before));
+  return everything(statementAround(text, position));
 }
 
 function ofQualifier(name, statement) {
@@ -80,12 +77,11 @@ function ofQualifier(name, statement) {
     .flatMap((table) => table.columns.map((column) => columnItem(table, column, "1")));
 }
 
-// Returns all items. Columns are not left out before a table's name, because they can follow FROM within a function.
-function everything(statement, isBeforeTable) {
+function everything(statement) {
   const mentioned = new Set([...aliases(statement).values()]);
   const columns = schema.tables
     .filter((table) => mentioned.has(table.name))
-    .flatMap((table) => table.columns.map((column) => columnItem(table, column, isBeforeTable ? "6" : "1")));
+    .flatMap((table) => table.columns.map((column) => columnItem(table, column, "1")));
   return [
     ...columns,
     ...schema.tables.map((table) => tableItem(table, "2", table.insert)),

@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use dioxus::{events::MountedEvent, prelude::*, web::WebEventExt as _};
 use futures_util::StreamExt as _;
-use gloo_timers::future::TimeoutFuture;
 use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
 use web_sys::HtmlTextAreaElement;
 
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::{
     frame::overlay::{self, Overlay},
-    ui::{messages, narrow::is_narrow},
+    ui::messages,
 };
 
 /// Id of the plain text field.
@@ -166,7 +165,7 @@ fn copy_plain_field_to(workspace: Workspace, monaco: &Monaco) {
         let monaco = monaco.clone();
         // Monaco takes the focus only once it is visible.
         spawn(async move {
-            TimeoutFuture::new(0).await;
+            gloo_timers::future::TimeoutFuture::new(0).await;
             monaco.focus();
         });
     }
@@ -199,22 +198,6 @@ pub(super) fn focus(workspace: Workspace) {
     } else if let Some(field) = plain_field() {
         let _ = field.focus();
     }
-}
-
-/// Focuses the editor as soon as it is shown and no menu takes the focus back. Does nothing on a phone, where the focus
-/// opens a keyboard that covers the page.
-pub(super) fn focus_soon(workspace: Workspace) {
-    if is_narrow() {
-        return;
-    }
-    dioxus::core::spawn_forever(async move {
-        for _ in 0..100 {
-            TimeoutFuture::new(50).await;
-            if workspace.monaco.peek().is_some() || plain_field().is_some() {
-                return focus(workspace);
-            }
-        }
-    });
 }
 
 /// Replaces the selection with `text`, or inserts it at the cursor.

@@ -94,7 +94,6 @@ fn SqlOf(id: ReadSignal<String>) -> Element {
         workspace.refresh_history();
         if let Some(sql) = drafts::take_handed_over() {
             workspace.open(None, &sql, None);
-            editor::focus_soon(workspace);
         }
     });
     rsx! {
