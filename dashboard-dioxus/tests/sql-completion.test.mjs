@@ -7,6 +7,7 @@ import { button, createProject, eventually, hidden, shown } from "./support.mjs"
 
 const SCHEMA = [
   "create table authors (id int8 primary key, name text)",
+  "create table name_lists (list_id int8 primary key)",
   "insert into authors select n, 'author ' || n from generate_series(1, 40) n",
 ];
 
@@ -67,4 +68,33 @@ test("Tab accepts a suggestion", async (t) => {
   await page.keyboard.type(" where id = 9");
   await page.keyboard.press("Control+Enter");
   await shown(cell(page, "author 9"));
+});
+
+test("tables and no columns are suggested where a table follows", async (t) => {
+  const page = await openEmpty(t);
+  for (const statement of [
+    "select 1 from authors a join na",
+    "select 1 from authors, na",
+    "select 1 from (select id from authors) a, na",
+    "select 1 from authors where exists (select 1 from na",
+  ]) {
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type(statement);
+    await shown(suggestion(page, "name_lists"));
+    // The suggestions may still be those of an earlier key.
+    await eventually(async () => (await suggestion(page, "name").count()) === 0, `no column after ${statement}`);
+    await page.keyboard.press("Escape");
+    await hidden(suggestion(page, "name_lists"));
+  }
+  for (const statement of [
+    "select 1 from authors order by id, na",
+    "select 1 from authors where name is distinct from na",
+    "select 1 from authors where 'a' = trim(both from na",
+  ]) {
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type(statement);
+    await shown(suggestion(page, "name"));
+    await page.keyboard.press("Escape");
+    await hidden(suggestion(page, "name"));
+  }
 });
