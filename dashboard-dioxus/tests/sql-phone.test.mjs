@@ -1,7 +1,8 @@
 // The SQL page on a phone, and the focus in it. See sql.test.mjs for the rest.
 
+import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openMonaco, openSql, resultTab, run, text, withBooks } from "./sql-support.mjs";
+import { cell, openMonaco, openSql, query, resultTab, run, text, withBooks } from "./sql-support.mjs";
 import { admin, button, eventually, expectAccessible, hidden, shown } from "./support.mjs";
 
 test("new query has the focus in its text", async (t) => {
@@ -12,6 +13,38 @@ test("new query has the focus in its text", async (t) => {
     await button(page, "New query").click();
     await eventually(() => text(page).evaluate((field) => field === document.activeElement), "the focus in the text");
   }
+});
+
+test("reopened query has the focus in its text, except on a phone", async (t) => {
+  const project = await withBooks();
+  for (const [page, expected] of [
+    [await openMonaco(t, project), true],
+    [await openSql(t, project), true],
+    [await openSql(t, project, { narrow: true }), false],
+  ]) {
+    await button(page, "New query").click();
+    await text(page).focus();
+    await page.keyboard.insertText("select 'closed'");
+    await button(page, "Close select 'closed'").click();
+    await button(page, "Recently closed").click();
+    await page.getByRole("menuitem", { name: /select 'closed'/ }).click();
+    await shown(query(page, "select 'closed'"));
+    const hasFocus = () => text(page).evaluate((field) => field === document.activeElement);
+    if (expected) await eventually(hasFocus, "the focus in the text");
+    else assert.ok(!(await hasFocus()), "no keyboard on a phone");
+  }
+});
+
+test("query that another page opened has the focus in its text and runs with Ctrl-Enter", async (t) => {
+  const project = await withBooks();
+  const page = await openMonaco(t, project);
+  await page.getByRole("navigation", { name: "Project" }).getByRole("link", { name: "Tables" }).click();
+  await page.evaluate(() => sessionStorage.setItem("atlashub.sql.open", "select 'handed over' as word"));
+  await page.getByRole("navigation", { name: "Project" }).getByRole("link", { name: /^SQL/ }).click();
+  await page.locator(".sql-monaco .monaco-editor .view-lines").waitFor();
+  await eventually(() => text(page).evaluate((field) => field === document.activeElement), "the focus in the text");
+  await page.keyboard.press("Control+Enter");
+  await shown(cell(page, "handed over"));
 });
 
 test("phone reaches the schema, saved queries and the history", async (t) => {

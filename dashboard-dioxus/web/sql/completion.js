@@ -15,6 +15,10 @@ const BEFORE_ALIAS = new RegExp(
   String.raw`(?:\b(?:from|join|update|into|table)|,)\s+(?:only\s+)?(?:(?:${NAME})\s*\.\s*)?(${NAME})\s+(?:as\s+)?$`,
   "iu",
 );
+// Matches text before the cursor that ends where only the name of a table can follow.
+const BEFORE_TABLE = /\b(?:join|update|into|table)\s+(?:only\s+|if\s+(?:not\s+)?exists\s+)?$/iu;
+// Matches the keywords that begin a part of a query.
+const CLAUSE = /\b(?:select|from|where|group|order|having|window|limit|offset|set|values|returning|union|for)\b/giu;
 // Number of characters before the cursor that are searched for the name of a table.
 const BEFORE_CHARACTERS = 400;
 // Number of characters before and after the cursor that are searched for aliases.
@@ -59,7 +63,36 @@ function unqualified(text, position, typed) {
   const name = BEFORE_ALIAS.exec(text.slice(Math.max(0, wordStart - BEFORE_CHARACTERS), wordStart))?.[1];
   // After a name, the word is an alias, a keyword, or the type of a new column.
   if (name && ![...KEYWORDS, "only", "of"].includes(name.toLowerCase())) return [...keywordItems(), ...typeItems()];
+  const before = text.slice(text.lastIndexOf(";", wordStart - 1) + 1, wordStart);
+  const { level, isNested } = innermostLevel(before);
+  if (BEFORE_TABLE.test(level) || isInFrom(level, isNested)) {
+    return [...tableItems(), ...functionItems(), ...keywordItems()];
+  }
   return everything(statementAround(text, position));
+}
+
+// Returns the text since the innermost parenthesis that is still open, without the content of closed parentheses.
+function innermostLevel(before) {
+  let level = "";
+  let depth = 0;
+  for (let index = before.length - 1; index >= 0; index -= 1) {
+    const character = before[index];
+    if (character === "(" && depth === 0) return { level, isNested: true };
+    if (character === "(") depth -= 1;
+    if (depth === 0) level = character + level;
+    if (character === ")") depth += 1;
+  }
+  return { level, isNested: false };
+}
+
+// Returns whether a table follows: after FROM, or after a comma in the list after FROM. In parentheses without a query,
+// FROM belongs to a function, as in `extract(year from day)`.
+function isInFrom(level, isNested) {
+  if (isNested && !/\b(?:select|delete)\b/iu.test(level)) return false;
+  const last = [...level.matchAll(CLAUSE)].at(-1);
+  if (last?.[0].toLowerCase() !== "from") return false;
+  if (/\bis\s+(?:not\s+)?distinct\s+$/iu.test(level.slice(0, last.index))) return false;
+  return /^\s+(?:only\s+)?$|,\s*(?:only\s+)?$/iu.test(level.slice(last.index + "from".length));
 }
 
 function ofQualifier(name, statement) {
@@ -84,11 +117,19 @@ function everything(statement) {
     .flatMap((table) => table.columns.map((column) => columnItem(table, column, "1")));
   return [
     ...columns,
-    ...schema.tables.map((table) => tableItem(table, "2", table.insert)),
-    ...schema.functions.map((each) => functionItem(each, "4")),
+    ...tableItems(),
+    ...functionItems(),
     ...typeItems(),
     ...keywordItems(),
   ];
+}
+
+function tableItems() {
+  return schema.tables.map((table) => tableItem(table, "2", table.insert));
+}
+
+function functionItems() {
+  return schema.functions.map((each) => functionItem(each, "4"));
 }
 
 function keywordItems() {

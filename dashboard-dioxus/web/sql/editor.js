@@ -53,8 +53,9 @@ export function createEditor(element, notify) {
   applyTheme();
   const view = monaco.create(element, {
     model: null,
-    // Enter always starts a new line. Tab accepts a suggestion.
-    acceptSuggestionOnEnter: "off",
+    // Enter accepts a suggestion that the owner chose with the arrow keys, and otherwise starts a new line. While the
+    // owner types, no suggestion is chosen, see `selectionMode` below.
+    acceptSuggestionOnEnter: "on",
     ariaLabel: "SQL text",
     // Inserted text keeps its whitespace. The Enter key indents, see below.
     autoIndent: "none",
@@ -81,7 +82,7 @@ export function createEditor(element, notify) {
     renderLineHighlight: "none",
     scrollBeyondLastLine: false,
     scrollbar: { verticalScrollbarSize: 10, horizontalScrollbarSize: 10, useShadows: false },
-    suggest: { showIcons: true, showWords: false, preview: false },
+    suggest: { selectionMode: "never", showIcons: true, showWords: false, preview: false },
     tabSize: 2,
     theme: "atlashub",
     unicodeHighlight: { ambiguousCharacters: false },
@@ -107,7 +108,21 @@ export function createEditor(element, notify) {
     view.updateOptions({ autoIndent: "keep" });
     view.trigger("keyboard", "type", { text: "\n" });
     view.updateOptions({ autoIndent: "none" });
-  }, "editorTextFocus && !renameInputVisible && !inSnippetMode");
+  }, "editorTextFocus && !renameInputVisible && !inSnippetMode && !suggestWidgetHasFocusedSuggestion");
+  // Tab accepts the chosen suggestion, or the first one if none is chosen.
+  view.addCommand(
+    KeyCode.Tab,
+    () => view.trigger("keyboard", "focusAndAcceptSuggestion"),
+    "editorTextFocus && suggestWidgetVisible && !suggestWidgetHasFocusedSuggestion",
+  );
+  // Otherwise, Monaco chooses the first suggestion when its list is opened with these keys.
+  for (const keys of [(IS_MAC ? KeyMod.WinCtrl : KeyMod.CtrlCmd) | KeyCode.Space, KeyMod.CtrlCmd | KeyCode.KeyI]) {
+    view.addCommand(
+      keys,
+      () => view.trigger("keyboard", "editor.action.triggerSuggest", { auto: true }),
+      "editorTextFocus && !suggestWidgetVisible",
+    );
+  }
   // Monaco makes another field for each text.
   view.onDidChangeModel(() => {
     const field = element.querySelector(".native-edit-context, textarea");

@@ -18,9 +18,16 @@ use super::{
     workspace::{EditorSelection, Workspace},
 };
 use crate::{
+    dom,
     frame::overlay::{self, Overlay},
     ui::messages,
 };
+
+/// Maximum number of frames in which [`focus_opened`] tries to focus the editor.
+const FOCUS_FRAMES: u32 = 60;
+
+/// Windows narrower than this many CSS pixels are phones.
+const PHONE_BELOW: f64 = 640.5;
 
 /// Id of the plain text field.
 const PLAIN_ID: &str = "sql-text";
@@ -198,6 +205,28 @@ pub(super) fn focus(workspace: Workspace) {
     } else if let Some(field) = plain_field() {
         let _ = field.focus();
     }
+}
+
+/// Focuses the editor for a query that was just opened, after the menu or the page with the button has closed. Does
+/// nothing on a phone, because the focus would open its keyboard.
+pub(super) fn focus_opened(workspace: Workspace) {
+    if dom::is_narrower_than(PHONE_BELOW) {
+        return;
+    }
+    spawn(async move {
+        // Monaco takes the focus only once it is visible.
+        for _ in 0..FOCUS_FRAMES {
+            dom::next_frame().await;
+            focus(workspace);
+            if has_focus() {
+                return;
+            }
+        }
+    });
+}
+
+fn has_focus() -> bool {
+    dom::active_element().is_some_and(|element| element.closest(".sql-editor").ok().flatten().is_some())
 }
 
 /// Replaces the selection with `text`, or inserts it at the cursor.

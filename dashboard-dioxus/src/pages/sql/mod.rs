@@ -88,19 +88,21 @@ pub fn Sql(id: ReadSignal<String>) -> Element {
 #[component]
 fn SqlOf(id: ReadSignal<String>) -> Element {
     let workspace = use_hook(|| Workspace::of(&id.peek()));
-    use_hook(move || {
+    let is_handed_over = use_hook(move || {
         workspace.refresh_schema();
         workspace.refresh_saved();
         workspace.refresh_history();
-        if let Some(sql) = drafts::take_handed_over() {
-            workspace.open(None, &sql, None);
+        let sql = drafts::take_handed_over();
+        if let Some(sql) = &sql {
+            workspace.open(None, sql, None);
         }
+        sql.is_some()
     });
     rsx! {
         Page { title: "SQL", own_head: true, class: "sql",
             h1 { id: "h1", class: "sr", "SQL" }
             if *workspace.is_loaded.read() {
-                Work { workspace }
+                Work { workspace, is_handed_over }
             } else {
                 div { class: "split late", "aria-busy": "true", p { class: "sr", role: "status", "Loading…" } }
             }
@@ -108,8 +110,14 @@ fn SqlOf(id: ReadSignal<String>) -> Element {
     }
 }
 
+/// The page's content. `is_handed_over` is whether another page opened this one with a new query.
 #[component]
-fn Work(workspace: Workspace) -> Element {
+fn Work(workspace: Workspace, is_handed_over: bool) -> Element {
+    use_hook(move || {
+        if is_handed_over {
+            editor::focus_opened(workspace);
+        }
+    });
     let narrow = use_is_narrow();
     let is_plain = use_hook(|| address::parameter("editor").as_deref() == Some("plain"));
     let target = use_memo(move || {

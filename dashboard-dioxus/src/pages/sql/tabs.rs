@@ -243,7 +243,10 @@ fn RecentlyClosed(workspace: Workspace) -> Element {
                         title: draft.text.chars().take(600).collect::<String>(),
                         onclick: {
                             let id = draft.id.clone();
-                            move |_| workspace.reopen(&id)
+                            move |_| {
+                                workspace.reopen(&id);
+                                editor::focus_opened(workspace);
+                            }
                         },
                         span { class: "cut", "{draft.name.clone().unwrap_or_else(|| drafts::title_of(&draft.text))}" }
                         span { class: "push tiny faint", "{drafts::age(draft.closed_at.unwrap_or_default())}" }
