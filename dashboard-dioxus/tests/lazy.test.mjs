@@ -17,15 +17,21 @@ async function openSplit(t, failing) {
   return isSplit ? page : undefined;
 }
 
-test("a page is busy until its module is loaded", async (t) => {
-  const page = await openSplit(t);
-  if (!page) return;
+// Holds the requests for a module back until the returned function is called.
+async function hold(page, module) {
   let release;
   const held = new Promise((resolve) => (release = resolve));
-  await page.route("**/assets/audit-*.wasm", async (route) => {
+  await page.route(`**/assets/${module}-*.wasm`, async (route) => {
     await held;
     await route.continue();
   });
+  return release;
+}
+
+test("a page is busy until its module is loaded", async (t) => {
+  const page = await openSplit(t);
+  if (!page) return;
+  const release = await hold(page, "audit");
   await page.locator('.sidebar a[href="/audit"]').click();
   await shown(page.locator("main[aria-busy=true]"));
   assert.equal(new URL(page.url()).pathname, "/audit");
@@ -62,12 +68,7 @@ test("a dialog whose module cannot be loaded offers to reload", async (t) => {
 test("the palette keeps what is typed before its module is loaded", async (t) => {
   const page = await openSplit(t);
   if (!page) return;
-  let release;
-  const held = new Promise((resolve) => (release = resolve));
-  await page.route("**/assets/overlays-*.wasm", async (route) => {
-    await held;
-    await route.continue();
-  });
+  const release = await hold(page, "overlays");
   await page.keyboard.press("Control+k");
   await page.keyboard.type("audx");
   await page.keyboard.press("Backspace");
@@ -80,12 +81,7 @@ test("the palette keeps what is typed before its module is loaded", async (t) =>
 test("the palette runs the first command if Enter was pressed before its module is loaded", async (t) => {
   const page = await openSplit(t);
   if (!page) return;
-  let release;
-  const held = new Promise((resolve) => (release = resolve));
-  await page.route("**/assets/overlays-*.wasm", async (route) => {
-    await held;
-    await route.continue();
-  });
+  const release = await hold(page, "overlays");
   await page.keyboard.press("Control+k");
   await page.keyboard.type("audit log");
   await page.keyboard.press("Enter");

@@ -164,7 +164,11 @@ fn Columns(project: String, detail: Shared) -> Element {
                         td { class: "muted", {column.comment.clone().unwrap_or_else(|| "–".to_owned())} }
                         if is_table {
                             td { class: "acts",
-                                ColumnMenu { project: project.clone(), table: detail.name.clone(), column: column.clone() }
+                                ColumnMenu {
+                                    project: project.clone(),
+                                    table: detail.name.clone(),
+                                    column: column.clone(),
+                                }
                             }
                         }
                     }
