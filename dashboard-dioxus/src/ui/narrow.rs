@@ -18,6 +18,12 @@ pub fn use_is_narrow() -> bool {
     *IS_NARROW.read()
 }
 
+/// Returns the same as [`use_is_narrow`], outside of a component and without a subscription.
+pub fn is_narrow() -> bool {
+    watch();
+    *IS_NARROW.peek()
+}
+
 fn watch() {
     if WATCHED.with_borrow(Option::is_some) {
         return;

@@ -20,14 +20,11 @@ use super::{
 use crate::{
     dom,
     frame::overlay::{self, Overlay},
-    ui::messages,
+    ui::{messages, narrow::is_narrow},
 };
 
 /// Maximum number of frames in which [`focus_opened`] tries to focus the editor.
 const FOCUS_FRAMES: u32 = 60;
-
-/// Windows narrower than this many CSS pixels are phones.
-const PHONE_BELOW: f64 = 640.5;
 
 /// Id of the plain text field.
 const PLAIN_ID: &str = "sql-text";
@@ -210,7 +207,7 @@ pub(super) fn focus(workspace: Workspace) {
 /// Focuses the editor for a query that was just opened, after the menu or the page with the button has closed. Does
 /// nothing on a phone, because the focus would open its keyboard.
 pub(super) fn focus_opened(workspace: Workspace) {
-    if dom::is_narrower_than(PHONE_BELOW) {
+    if is_narrow() {
         return;
     }
     spawn(async move {
